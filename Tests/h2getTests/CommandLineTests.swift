@@ -169,10 +169,22 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(usageError("-X", "NO METHOD", "https://localhost/") != nil)
         #expect(usageError("-X", "CONNECT", "https://localhost/") != nil)
         #expect(usageError("-H", "no colon", "https://localhost/") != nil)
-        #expect(usageError("-H", "Transfer-Encoding: chunked", "https://localhost/") != nil)
+        #expect(usageError("-H", "Transfer-Encoding: gzip", "https://localhost/") != nil)
         #expect(usageError("-H", "X: a\u{1}b", "https://localhost/") != nil)
         #expect(usageError("--key", "k", "https://localhost/") != nil)
         #expect(usageError() != nil)
+    }
+
+    @Test func `Fields that browsers copy are left out if they say what is done anyway`() throws {
+        let settings = try settings(
+            "-H", "Connection: keep-alive", "-H", "proxy-connection: Keep-Alive", "-H", "Transfer-Encoding: chunked",
+            "-H", "X-A: b", "http://h/")
+        #expect(settings.fields.map(\.name.canonicalName) == ["user-agent", "accept", "x-a"])
+        #expect(usageError("-H", "Connection: close", "http://h/")?.contains("the connection's own") == true)
+    }
+
+    @Test func `A method that is none is shown`() {
+        #expect(usageError("-X", "NO METHOD", "http://h/")?.contains("'NO METHOD'") == true)
     }
 
     @Test func `A wrong option points at --help`() {

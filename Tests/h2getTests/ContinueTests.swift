@@ -266,6 +266,29 @@ import Testing
         #expect(served.files.isEmpty)
     }
 
+    @Test func `A server that refuses the rest of a longer file leaves nothing that looks whole`() async throws {
+        let served = try Served { configuration in
+            configuration.routes["/f"] = { _ in
+                .init(status: .rangeNotSatisfiable, headerFields: [.contentRange: "bytes */5"])
+            }
+        }
+        try served.put(Array("one".utf8)[...], "f")
+        let result = try await served.get("-C", "3", "-o", "f", served.url("/f"))
+        #expect(result.status == 33, "\(result.errors)")
+        #expect(result.errors.contains("its file has 5"), "\(result.errors)")
+        try served.put(Array("three".utf8)[...], "f")
+        let whole = try await served.get("-C", "5", "-o", "f", served.url("/f"))
+        #expect(whole.status == 0, "\(whole.errors)")
+    }
+
+    @Test func `A part has the mode of --create-file-mode before it has bytes`() async throws {
+        let served = try Served(files: ["/f": FileServer(Self.broken)])
+        _ = try await served.get("-C", "-", "--create-file-mode", "600", "--retry", "0", "-o", "f", served.url("/f"))
+        var status = stat()
+        #expect(stat(served.folder.path("f.part"), &status) == 0)
+        #expect(status.st_mode & 0o777 == 0o600)
+    }
+
     @Test func `A server without ranges cannot continue at an offset`() async throws {
         let served = try Served(files: ["/f": FileServer(.init(content: Self.first, takesRanges: false))])
         for arguments in [[], ["-o", "f"]] {

@@ -235,15 +235,22 @@ import Testing
 
 @Suite(.inTurn, .timeLimit(.minutes(5))) struct FileWritingTests {
     @Test(arguments: [["a", "./a"], ["d/a", "same/a"], ["a", "link"]])
-    func `h2get writes each file for one URL, by whatever names`(_ names: [String]) async throws {
+    func `h2get refuses one file for two URLs, by whatever names`(_ names: [String]) async throws {
         let served = try Served()
         try FileManager.default.createDirectory(atPath: served.folder.path("d"), withIntermediateDirectories: false)
         try served.folder.link("same", to: "d")
         try served.folder.link("link", to: "a")
         let result = try await served.get(
             "-o", names[0], "-o", names[1], served.url("/bytes/3000000"), served.url("/bytes/2000000?second"))
-        #expect(result.status == 23, "\(result.errors)")
-        #expect(result.errors.contains("already"), "\(result.errors)")
+        #expect(result.status == 2, "\(result.errors)")
+        #expect(result.errors.contains("-o and -o name the same file"), "\(result.errors)")
+        #expect(served.origin.statistics.requests == 0)
+        // Names from a list are seen one after the other.
+        let lines = zip(["3000000", "2000000"], names).map { "\(served.url("/bytes/\($0)"))\n  out=\($1)\n" }
+        try served.folder.write(lines.joined(), to: "list")
+        let listed = try await served.get("--input-file", "list")
+        #expect(listed.status == 23, "\(listed.errors)")
+        #expect(listed.errors.contains("already"), "\(listed.errors)")
         let bytes = try served.folder.data(names[0])
         #expect(bytes == Served.pattern(3_000_000) || bytes == Served.pattern(2_000_000))
     }

@@ -137,6 +137,10 @@ import Testing
         let full = try await served.get("--json-lines", "/dev/full", "-o", "a", served.url("/bytes/1"))
         #expect(full.status == 23, "\(full.errors)")
         #expect(full.errors.contains("writing to /dev/full failed: No space left on device"))
+        let output = try await served.get(
+            ["--json-lines", "-", "-o", "a", served.url("/bytes/1")], output: "/dev/full")
+        #expect(output.status == 23)
+        #expect(output.errors.contains("writing to stdout failed: No space left on device"), "\(output.errors)")
         #expect(served.files == ["a"])
         let same = try await served.get("--json-lines", "a", "-o", "a", served.url("/bytes/1"))
         #expect(same.status == 2)

@@ -258,7 +258,11 @@ import Testing
     func `Transfers that the time ends have their lines`(_ target: String) async throws {
         let served = try Served()
         if target == "pipe" { mkfifo(served.folder.path("pipe"), 0o600) }
-        let reader = Task { target == "pipe" ? try served.folder.data("pipe") : Data() }
+        let folder = served.folder
+        let reader = Task {
+            target == "pipe"
+                ? try await Program.run(program: "/bin/cat", [folder.path("pipe")]).output : Data()
+        }
         let result = try await served.get(
             "--max-total-time", "1", "-w", "%{exitcode} %{urlnum}\n", "--json-lines", target, "-o", "a", "-o", "b",
             served.url("/bytes/3"), served.url("/stall?after=3"))
@@ -272,6 +276,28 @@ import Testing
             }
         #expect(lines.split(separator: "\n").count { $0.hasPrefix("{") } == 2, "\(lines)")
         #expect(result.text.contains("0 0\n") && result.text.contains("28 1\n"), "\(result.text)")
+    }
+
+    @Test func `Bodies and lines that waited for a body are written when the time ends it`() async throws {
+        let served = try Served()
+        let result = try await served.get(
+            "--max-total-time", "1", "-w", "<%{urlnum} %{exitcode}>", "-o", "a", "-o", "-", "-o", "-", "-o", "-",
+            served.url("/bytes/3"), served.url("/stall?after=3"), served.url("/status/204"), served.url("/bytes/5"))
+        #expect(result.status == 28)
+        for line in ["<0 0>", "<1 28>", "<2 0>", "<3 0>"] { #expect(result.text.contains(line), "\(result.text)") }
+        #expect(result.output.range(of: Served.pattern(5) + Data("<3 0>".utf8)) != nil)
+        #expect(result.errors.contains("3 transfers done, 1 unfinished"), "\(result.errors)")
+    }
+
+    @Test(arguments: [["--json-lines", "pipe"], ["-D", "pipe"], ["--input-file", "pipe"]])
+    func `The time counts for a pipe without another end, too`(_ options: [String]) async throws {
+        let served = try Served()
+        mkfifo(served.folder.path("pipe"), 0o600)
+        let url = options[0] == "--input-file" ? [] : ["-o", "a", served.url("/bytes/3")]
+        let result = try await served.get(["--max-total-time", "0.5"] + options + url)
+        #expect(result.status == 28, "\(result.errors)")
+        #expect(result.errors.contains("the run took longer than 500 ms"), "\(result.errors)")
+        #expect(!served.files.contains("a"))
     }
 
     @Test func `A pipe that nobody reads holds the end of the time up only shortly`() async throws {

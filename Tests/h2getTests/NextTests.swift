@@ -36,11 +36,27 @@ import Testing
             (["--trace", "x", "-o", "x", "http://h/"], "--trace and -o name the same file"),
             (["-c", "x", "-D", "x", "http://h/"], "-c and -D name the same file"),
             (["-d", "@-", "http://h/", "-:", "-T", "-", "http://h/"], "both read stdin"),
+            (["--input-file", "a", "--input-file", "b"], "one list of URLs"),
             (["http://h/", "-:", "--max-redirs", "2", "http://h/"], "give -L"),
         ] as [([String], String)])
     func `Parts that make no sense are refused`(_ words: [String], _ message: String) throws {
         let failure = #expect(throws: Failure.self) { _ = try FetchPlan(parsed(.fetch, words)) }
         #expect(failure?.status == .usage && failure?.message.contains(message) == true, "\(failure?.message ?? "")")
+    }
+
+    /// The server has not answered anything when the time is over, and its connection is closed with the request.
+    @Test(arguments: [
+        ["-m", "1", "URL/stall", "--next", "URL/bytes/3"],
+        ["-m", "1", "URL/stall", "--next", "-m", "20", "URL/bytes/3"],
+        ["--no-parallel", "-m", "1", "URL/stall", "URL/bytes/3"],
+    ])
+    func `A transfer that takes too long costs no other`(_ words: [String]) async throws {
+        let served = try Served { $0.security = .cleartext }
+        let result = try await Program.run(
+            words.map { $0.replacing("URL", with: served.url("")) }, in: served.folder.root)
+        #expect(result.status == 28)
+        #expect(result.output == Served.pattern(3), "\(result.errors)")
+        #expect(result.errors.contains("it took longer than 1.00 s"), "\(result.errors)")
     }
 
     @Test func `Parts run in order over one connection, and their failures are counted together`() async throws {

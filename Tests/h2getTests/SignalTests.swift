@@ -38,6 +38,20 @@ import Testing
         ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")) ?? []).count
     }
 
+    @Test(arguments: signals) func `h2get ends by a signal while a pipe for what it has learned has no reader`(
+        _ signal: Int32
+    ) async throws {
+        let served = try Served()
+        mkfifo(served.folder.path("fifo"), 0o600)
+        let url = served.url("/bytes/3")
+        for (option, count) in [("-c", 1), ("--etag-save", 2)] {
+            let (status, errors) = try await end(
+                by: signal, [option, "fifo", "-o", "a", url], in: served.folder,
+                isReady: { _ in served.origin.statistics.requests == count })
+            #expect(status == -signal, "\(option) \(errors)")
+        }
+    }
+
     @Test(arguments: signals) func `h2get ends by a signal while it reads what it is to do`(
         _ signal: Int32
     ) async throws {

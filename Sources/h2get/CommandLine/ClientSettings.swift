@@ -186,7 +186,7 @@ extension FetchSettings {
             configuration.tcpKeepAlive?.interval = keepAliveTime
         }
         if let rateLimit {
-            // What a slow reader has not taken yet is little, so that the server is held back soon.
+            // Little may wait for a slow reader, so that the server is held back soon.
             configuration.windows.stream = min(max(rateLimit, 65_535), configuration.windows.stream)
             configuration.windows.maximum = configuration.windows.stream
         } else if writesInOrder || mostWaitingResponses != nil {

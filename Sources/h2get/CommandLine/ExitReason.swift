@@ -114,7 +114,7 @@ enum TransferPhase: Sendable {
 }
 
 extension ExitReason {
-    /// What happened to transfers that failed with this code, in a few words.
+    /// How transfers with this code failed, in a few words.
     var cause: String {
         switch self {
         case .success: "done"

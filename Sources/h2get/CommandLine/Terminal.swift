@@ -7,7 +7,7 @@ import Synchronization
 enum Terminal {
     private struct State {
         var isAllowed = false
-        /// What the terminal had before its echo was turned off.
+        /// The terminal's settings before its echo was turned off.
         var settings: termios?
     }
 

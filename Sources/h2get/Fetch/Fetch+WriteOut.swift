@@ -91,6 +91,11 @@ extension Fetch {
     func loseLines(_ failure: Failure) {
         guard !isLineOutputBroken else { return }
         isLineOutputBroken = true
+        guard settings.jsonLines != .standardOutput else {
+            // They are not whole, so the run has failed.
+            console.error(failure)
+            return note(failure.status, at: .max)
+        }
         if console.showsErrors {
             console.say(printable("h2get: warning: \(failure.message); -w and -D are not written there"))
         }

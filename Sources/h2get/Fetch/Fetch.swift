@@ -70,8 +70,10 @@ actor Fetch {
     var isCutOff = false
     /// Whether --max-total-time is over, and ended what was running.
     var isOutOfTime = false
-    /// The lines of -w and --json-lines of transfers that --max-total-time ended: those for stdout, and those for the file.
-    var lateLines: (output: [UInt8], file: [UInt8]) = ([], [])
+    /// The lines of --json-lines of transfers that --max-total-time ended, if they go to a file.
+    private var lateLines: [UInt8] = []
+    /// The last transfer that it ended.
+    private var lateTransfer: (url: String, index: Int)?
     /// The number of cancelled transfers that left a .part file.
     private var leftParts = 0
     /// Files that cancelled transfers emptied, because no .part file could be created beside them.
@@ -118,12 +120,26 @@ actor Fetch {
     /// Fetches all URLs, closes the connections, and reports the outcome.
     /// - Returns: the exit reason of the first failed URL in their order, or `success`.
     func run() async -> ExitReason {
-        if case .file(let path)? = plan.common.jsonLines {
-            do { jsonLines = try await LineFile(path) } catch {
-                guard let failure = error as? Failure else { return .interrupted }
-                console.error(failure)
-                return failure.status
+        if let limit = plan.common.maxTotalTime {
+            let end = start + limit
+            await watched(by: { await self.endAll(at: end) }, work: { await self.fetchAll() })
+        } else {
+            await fetchAll()
+        }
+        return await finish()
+    }
+
+    /// Runs all parts, and shows their progress.
+    private func fetchAll() async {
+        do {
+            if case .file(let path)? = plan.common.jsonLines { jsonLines = try await LineFile(path) }
+        } catch {
+            guard let failure = error as? Failure else {
+                isCutOff = true
+                return
             }
+            console.error(failure)
+            return note(failure.status, at: 0)
         }
         let tellsOfWaits = settings.politeOptions != nil && (settings.verbosity > 0 || console.wantsProgress)
         if console.wantsProgress || tellsOfWaits {
@@ -139,8 +155,12 @@ actor Fetch {
         } else {
             await runParts()
         }
+    }
+
+    /// Closes the connections, and reports the outcome.
+    private func finish() async -> ExitReason {
         await endProgress()
-        if isOutOfTime, !Task.isCancelled { await writeLateLines() }
+        if isOutOfTime, !Task.isCancelled { await writeLateOutput() }
         unreachable.tell()
         let count = isStopped ? urlsInAll ?? urlsBegun : urlsBegun
         // Whether --max-total-time kept anything from being done.
@@ -236,18 +256,7 @@ actor Fetch {
         let workers = settings.transfersAtOnce
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<workers { group.addTask { await self.workUntilEnd() } }
-            guard let limit = plan.common.maxTotalTime else {
-                for await _ in group where isStopped { group.cancelAll() }
-                return
-            }
-            let end = start + limit
-            group.addTask { await self.endAll(at: end) }
-            var running = workers
-            for await _ in group {
-                // The clock ends only if it is cancelled or the time is over.
-                running -= 1
-                if isStopped || isOutOfTime || running == 0 { group.cancelAll() }
-            }
+            for await _ in group where isStopped { group.cancelAll() }
         }
     }
 
@@ -322,8 +331,13 @@ actor Fetch {
             if !outcome.isToldOf { line += text }
         }
         if isOutOfTime {
-            // This task is cancelled. `run` writes it.
-            lateLines.output += outcome.head + line
+            // This task is cancelled. `run` writes what is left.
+            lateTransfer = (url, index)
+            if let outputIndex {
+                outputOrder.end(outputIndex, line: outcome.head + line)
+            } else {
+                outputOrder.add(line)
+            }
         } else if let outputIndex {
             await end(outputIndex, outcome.head + line, url, index)
         } else if !line.isEmpty {
@@ -345,7 +359,7 @@ actor Fetch {
         guard settings.jsonLines != nil else { return [] }
         let line = jsonLine(report, transfer, isSkipped: isSkipped)
         if settings.jsonLines == .standardOutput { return isSilenced ? [] : line }
-        if isOutOfTime { lateLines.file += line } else { await addJSON(line) }
+        if isOutOfTime { lateLines += line } else { await addJSON(line) }
         return []
     }
 
@@ -359,14 +373,14 @@ actor Fetch {
         }
     }
 
-    /// Writes the lines of transfers that --max-total-time ended. A reader that takes nothing holds the run up only shortly.
-    private func writeLateLines() async {
-        let (output, file) = lateLines
-        guard !output.isEmpty || !file.isEmpty else { return }
-        await TimeLimit.run(.seconds(1)) { _ in
-            if !file.isEmpty { await self.addJSON(file) }
-            if !output.isEmpty { try? await BodyOutput.standardOutput.write(output) }
-        }
+    /// Writes what is complete on stdout and in lines when --max-total-time is over. A reader that takes nothing holds up the end
+    /// for one second each.
+    private func writeLateOutput() async {
+        guard let (url, index) = lateTransfer else { return }
+        await TimeLimit.run(.seconds(1)) { _ in await self.writeOutputs(url, index) }
+        let lines = lateLines
+        guard !lines.isEmpty else { return }
+        await TimeLimit.run(.seconds(1)) { _ in await self.addJSON(lines) }
     }
 
     /// The outcome of one URL.

@@ -8,12 +8,6 @@ extension FetchSettings {
     /// curl's default of --max-redirs.
     private static let defaultRedirects = 50
 
-    /// A file whose content is loaded before the first request and written after the last one.
-    struct KeptFile: Sendable {
-        /// nil: kept for the run only.
-        var path: String?
-    }
-
     mutating func setRedirects(_ arguments: Arguments) throws {
         let isTrusted = arguments.isOn(.locationTrusted)
         let limit = try arguments.value(.maxRedirs) { text in
@@ -158,14 +152,9 @@ extension FetchSettings {
                 if cookieFile == "-" {
                     try await BodyOutput.standardOutput.write(cookies.netscapeFile())
                 } else if BodyOutput.isWrittenAsItIs(cookieFile) {
-                    let bytes = cookies.netscapeFile()
-                    try await offLoopToItsEnd {
-                        Result {
-                            let output = try BodyOutput.openingBlocking(cookieFile)
-                            defer { output.close() }
-                            try output.writeBlocking(bytes)
-                        }
-                    }.get()
+                    let output = try await BodyOutput.opening(cookieFile)
+                    defer { output.close() }
+                    try await output.write(cookies.netscapeFile())
                 } else {
                     try await cookies.save(to: cookieFile)
                 }

@@ -130,7 +130,7 @@ extension FetchSettings {
     /// Whether the facts about a transfer are wanted once it has ended.
     var wantsReports: Bool { writeOut != nil || jsonLines != nil || wantsSummary }
 
-    /// What connections note for -w, --json-lines and --summary.
+    /// The facts that connections note for -w, --json-lines and --summary.
     var notes: ConnectionConfiguration.Notes {
         var notes = ConnectionConfiguration.Notes()
         notes.windowStalls = jsonLines != nil || wantsSummary || writeOut?.uses(.timeWindowStalled) ?? false

@@ -11,7 +11,7 @@ extension FetchSettings {
         let preproxy = try Self.preproxy(arguments)
         guard let chosen = try Self.chosenProxies(arguments, exceptions) else {
             try refuseProxyOptions(arguments)
-            // As in curl, it is then the only one.
+            // It is then the only one, as in curl.
             if let preproxy { proxies = .all(preproxy, except: exceptions) }
             return
         }
@@ -37,6 +37,8 @@ extension FetchSettings {
     ) throws -> HTTPClient.ProxySettings? {
         let login = try arguments.text(.proxyUser).map { try Self.login($0, "-U") }
         guard let last = arguments.all(.proxy, .socks5, .socks5Hostname, .socks4, .socks4a).last else {
+            // As in curl, the environment counts only if no proxy is named. Otherwise requests could go past it.
+            if arguments.isGiven(.preproxy) { return nil }
             let all = try proxy(named: ["all_proxy", "ALL_PROXY"], login)
             // In a CGI program HTTP_PROXY is a field of somebody's request, so curl does not read it.
             let http = try proxy(named: ["http_proxy"], login) ?? all
@@ -62,9 +64,9 @@ extension FetchSettings {
     /// --preproxy. Its default scheme is curl's.
     private static func preproxy(_ arguments: Arguments) throws -> HTTPClient.Proxy? {
         guard let text = try arguments.text(.preproxy) else { return nil }
-        let hasScheme = text.utf8.firstRange(ofASCII: "://") != nil
+        let hasScheme = text.containsBytes(of: "://")
         let proxy: HTTPClient.Proxy
-        do { proxy = try Self.proxy(text, hasScheme ? nil : .socks4, nil) } catch {
+        do throws(H2Error) { proxy = try Self.proxy(text, hasScheme ? nil : .socks4, nil) } catch {
             throw Failure.usage("--preproxy names no proxy: \(error.message); \(error.remedy)")
         }
         guard [.socks4, .socks4a, .socks5, .socks5h].contains(proxy.scheme) else {

@@ -16,8 +16,7 @@ extension FetchSettings {
             // As with curl.
             namesListedFiles = true
         }
-        // Of several --input-file the last one counts.
-        guard !namesListedFiles || lists.count == 1 else {
+        guard lists.count <= 1 else {
             throw Failure.usage(
                 "one list of URLs can be read; keep one --url @FILE or --input-file, and join the files")
         }

@@ -142,7 +142,7 @@ struct FetchSettings: Sendable {
     var acceptsAnyProxy = false
     /// The options that read stdin.
     var inputReaders: [String] = []
-    /// What connections depend on. Parts of a command line that agree in it share theirs.
+    /// The options that connections depend on. Parts of a command line with the same ones share connections.
     var connectionOptions: [Arguments.Occurrence] = []
     /// The number of responses that may wait unread for their turn on stdout, if other parts' do, too.
     var mostWaitingResponses: Int?
@@ -273,6 +273,8 @@ struct FetchSettings: Sendable {
             guard let name = HTTPField.Name(field.name) else {
                 throw Failure.usage(FieldArgument.badName(source))
             }
+            // Commands that a browser copies have them, and they say what is done anyway.
+            if field.isUsual { continue }
             guard !FieldArgument.isConnectionSpecific(field.name) else {
                 throw Failure.usage(
                     "\(field.name) is the connection's own (RFC 9110 section 7.6.1, RFC 9113 section 8.2.2): "
@@ -399,7 +401,7 @@ extension HTTPRequest.Method {
     /// - Throws: `Failure` (`usage`).
     init(option name: String) throws {
         guard let method = HTTPRequest.Method(name) else {
-            throw Failure.usage("'\(shown(name))' is not a valid method (-X)")
+            throw Failure.usage("'\(shortened(printable(name), to: 100))' is not a valid method (-X)")
         }
         guard method != .connect else { throw Failure.usage("CONNECT opens a tunnel, which h2get does not use") }
         self = method
@@ -444,6 +446,16 @@ struct FieldArgument: Equatable {
             bytes = []
         } else {
             throw Failure.usage("\(source): there is no ':' behind a name; write 'Name: value'")
+        }
+    }
+
+    /// Whether it asks for what HTTP/2 does in its own way, and HTTP/1.1 without it: to keep the connection, and to send a body in
+    /// pieces if its length is not known.
+    var isUsual: Bool {
+        switch name.lowercased() {
+        case "connection", "proxy-connection": value?.lowercased() == "keep-alive"
+        case "transfer-encoding": value?.lowercased() == "chunked"
+        default: false
         }
     }
 

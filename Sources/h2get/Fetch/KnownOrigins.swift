@@ -1,6 +1,6 @@
 import H2Client
 
-/// What a run knows about its origins.
+/// The origins of a run: which of them answer, and which are down.
 ///
 /// An unreachable origin must not cost a time limit for each of its URLs, and one that restarts must not lose them.
 ///

@@ -33,9 +33,16 @@ extension Fetch {
         let range = response.firstValue(of: .contentRange).flatMap { ContentRange($0) }
         if response.status == .partialContent, range?.range?.lowerBound == offset { return true }
         if response.status == .rangeNotSatisfiable {
-            guard let total = range?.total, total < offset else { return false }
+            guard let total = range?.total, total != offset else { return false }
+            guard total > offset else {
+                throw Failure(
+                    .resumeFailed,
+                    "the server's file has only \(counted(total, "byte")), and -C begins after \(offset)")
+            }
             throw Failure(
-                .resumeFailed, "the server's file has only \(counted(total, "byte")), and -C begins after \(offset)")
+                .rangeFailed,
+                "the server refused the bytes after \(offset), and says that its file has \(total); leave out -C to fetch "
+                    + "it whole")
         }
         // As in curl, a file that ends at the offset needs no range.
         let length = response.firstValue(of: .contentLength).flatMap { Int($0) }
@@ -57,6 +64,8 @@ extension Fetch {
             continuesFile: settings.continuation != nil, splits: settings.rangeSplit > 1,
             host: CommandLineDownloads(advice: Download.advice)
         ) { target }
+        // Before there are bytes that nobody else may read.
+        try setMode(of: download.descriptor, target)
         var response: StreamedResponse?
         if settings.rangeSplit > 1, !download.continuesFile {
             guard let whole = try await split(download, request, origin, &transfer) else { return }
@@ -74,7 +83,7 @@ extension Fetch {
         }
     }
 
-    /// What is downloaded: bytes of another source are not continued. The mirrors of a file are one source, if their
+    /// The source of a download: bytes of another source are not continued. The mirrors of a file are one source, if their
     /// validators agree.
     private func source(of request: HTTPRequest, _ transfer: Transfer) -> String {
         guard transfer.entry.mirrors.isEmpty else {
@@ -203,7 +212,6 @@ extension Fetch {
         }
         let complete = try await download.completed()
         do {
-            try setMode(of: complete.value)
             try await finish(complete.value, response, transfer)
         } catch {
             transfer.leftover = complete.value.leftover()

@@ -64,7 +64,7 @@ extension Fetch {
 
     func newDownload(_ target: DownloadTarget) throws -> Download {
         let download = try Download(target, keepsPart: !settings.files.removesOnError)
-        do { try setMode(of: download) } catch {
+        do { try setMode(of: download.descriptor, target) } catch {
             download.discard()
             throw error
         }
@@ -73,11 +73,11 @@ extension Fetch {
 
     /// --create-file-mode.
     /// - Throws: `Failure` (`writeFailed`).
-    func setMode(of download: Download) throws {
-        guard let mode = settings.files.mode, download.target.mode == nil else { return }
-        guard fchmod(download.descriptor, mode_t(mode)) == 0 else {
+    func setMode(of descriptor: CInt, _ target: DownloadTarget) throws {
+        guard let mode = settings.files.mode, target.mode == nil else { return }
+        guard fchmod(descriptor, mode_t(mode)) == 0 else {
             let code = errno
-            throw Failure(.writeFailed, "cannot set the mode of \(download.target.path): \(errnoText(code))")
+            throw Failure(.writeFailed, "cannot set the mode of \(target.path): \(errnoText(code))")
         }
     }
 
@@ -90,8 +90,12 @@ extension Fetch {
         try await offLoopToItsEnd { Result { try copy.run() } }.get()
         if settings.files.hasAttributes {
             let descriptor = H2Platform.open(download.target.resolved.c, O_RDONLY | O_CLOEXEC)
-            setAttributes(of: descriptor, download, response, transfer)
-            if descriptor >= 0 { close(descriptor) }
+            if descriptor >= 0 {
+                setAttributes(of: descriptor, download, response, transfer)
+                close(descriptor)
+            } else {
+                warnOfAttributes(download, errno)
+            }
         }
         if let times, utimensat(AT_FDCWD, download.target.resolved.c, times, 0) != 0 {
             warnOfTime(download.target.path, errno)
@@ -102,18 +106,22 @@ extension Fetch {
     private func setAttributes(
         of descriptor: CInt, _ download: Download, _ response: StreamedResponse, _ transfer: Transfer
     ) {
-        let url = (response.redirects.last).map { "\($0.target)" } ?? transfer.url
+        let url = (response.redirects.last).map { "\($0.target)" } ?? settings.schemes.completed(transfer.url)
+        func withoutLogin(_ url: String) -> String { withoutUserInfo(url).replacingAll("://***@", by: "://") }
         let attributes = [
-            ("user.creator", "h2get"), ("user.xdg.referrer.url", settings.fields[.referer].map(withoutUserInfo)),
-            ("user.mime_type", response.firstValue(of: .contentType)), ("user.xdg.origin.url", withoutUserInfo(url)),
+            ("user.creator", "h2get"), ("user.xdg.referrer.url", settings.fields[.referer].map(withoutLogin)),
+            ("user.mime_type", response.firstValue(of: .contentType)), ("user.xdg.origin.url", withoutLogin(url)),
         ]
         for case (let name, let value?) in attributes {
             let code = setExtendedAttribute(name, value, of: descriptor)
-            guard code != 0 else { continue }
-            guard console.showsErrors else { return }
-            let path = download.target.path
-            return console.say(printable("h2get: warning: cannot set \(name) of \(path) (--xattr): \(errnoText(code))"))
+            guard code == 0 else { return warnOfAttributes(download, code) }
         }
+    }
+
+    private func warnOfAttributes(_ download: Download, _ code: CInt) {
+        guard console.showsErrors else { return }
+        let path = download.target.path
+        console.say(printable("h2get: warning: cannot set the attributes of \(path) (--xattr): \(errnoText(code))"))
     }
 
     /// Whether the bytes of a failed download are not worth keeping.
@@ -165,15 +173,15 @@ extension Fetch {
 
     private func writeEntityTag(of response: StreamedResponse, to path: String) async throws {
         let line = response.firstValue(of: .eTag).map { "\($0)\n" } ?? ""
+        // A device is written to, and not replaced.
+        if BodyOutput.isWrittenAsItIs(path) {
+            let output = try await BodyOutput.opening(path)
+            defer { output.close() }
+            return try await output.write(Array(line.utf8))
+        }
         let createsDirectories = settings.placement.createsDirectories
         try await offLoopToItsEnd {
             Result {
-                // A device is written to, and not replaced.
-                if BodyOutput.isWrittenAsItIs(path) {
-                    let output = try BodyOutput.openingBlocking(path)
-                    defer { output.close() }
-                    return try output.writeBlocking(Array(line.utf8))
-                }
                 let target = try DownloadTarget(path: path, createsDirectories: createsDirectories)
                 let download = try Download(target, keepsPart: false)
                 let code = Array(line.utf8).withUnsafeBytes { writeFully(download.descriptor, $0) }

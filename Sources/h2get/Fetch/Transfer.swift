@@ -21,7 +21,7 @@ struct Transfer {
     let outputIndex: Int?
     var phase = TransferPhase.request
     var bodyBytes = 0
-    /// What a failure left of its file, in words.
+    /// Says what a failure left of its file.
     var leftover = ""
     /// The file that was written in place and emptied when the transfer failed.
     var emptiedPath: String?
@@ -153,6 +153,8 @@ extension Fetch {
     private func isConnected(_ origin: Origin, after error: H2Error) async -> Bool {
         // -m includes connecting: without a connection every other transfer to the origin would wait as long.
         guard case .timeout(.wholeRequest, _) = error.cause, !origins.hasServed(origin) else { return true }
+        // It was sent.
+        if case .stream(let id) = error.scope, id > 0 { return true }
         return await client.statistics().origins.contains {
             $0.origin == origin && $0.active + $0.idle + $0.draining > 0
         }
@@ -368,7 +370,7 @@ extension Fetch {
             options.firstByteTimeout = min(options.firstByteTimeout ?? .seconds(31_536_000), .seconds(slowest.seconds))
         }
         if settings.redirects.limit > 0 {
-            let (hops, isRefused, schemes) = (transfer.hops, settings.refusesRedirects, settings.schemes.allowed)
+            let (hops, isRefused, schemes) = (transfer.hops, settings.refusesRedirects, settings.schemes.redirects)
             var policy = settings.redirects
             policy.decide = { redirect in
                 guard !isRefused else {
@@ -378,7 +380,8 @@ extension Fetch {
                 guard schemes.contains(where: { redirect.target.hasPrefix("\($0.rawValue):") }) else {
                     throw Failure(
                         .redirectRefused,
-                        "it redirects to \(withoutSecrets(redirect.target)), which --proto does not allow")
+                        "it redirects to \(withoutSecrets(redirect.target)), which --proto or --proto-redir does not allow"
+                    )
                 }
                 hops?.followed()
                 return .follow

@@ -6,6 +6,8 @@ struct URLSchemes: Sendable, Equatable {
     var preset: Origin.Scheme?
     /// --proto.
     var allowed: [Origin.Scheme] = [.http, .https]
+    /// --proto-redir, of those.
+    var redirects: [Origin.Scheme] = [.http, .https]
 
     /// Names that curl knows. To allow what h2get does not fetch changes nothing.
     private static let otherNames: Set<String> = [
@@ -24,11 +26,13 @@ struct URLSchemes: Sendable, Equatable {
             guard let scheme = Origin.Scheme(rawValue: text.lowercased()) else { throw BadValue("write http or https") }
             return scheme
         }
-        for list in try arguments.texts(.proto) { allowed = try Self.allowed(list) }
+        for list in try arguments.texts(.proto) { allowed = try Self.allowed(list, "--proto") }
+        for list in try arguments.texts(.protoRedir) { redirects = try Self.allowed(list, "--proto-redir") }
+        redirects.removeAll { !allowed.contains($0) }
     }
 
     /// Parses `=https`, `-http`, `all,-http` and so on: = allows only this, + and no sign this too, - does not.
-    private static func allowed(_ list: String) throws -> [Origin.Scheme] {
+    private static func allowed(_ list: String, _ option: String) throws -> [Origin.Scheme] {
         var allowed: [Origin.Scheme] = [.http, .https]
         for part in list.split(separator: ",", omittingEmptySubsequences: true) {
             let sign = part.utf8.first.flatMap { "+-=".utf8.contains($0) ? $0 : nil }
@@ -42,7 +46,7 @@ struct URLSchemes: Sendable, Equatable {
                 schemes = []
             } else {
                 throw Failure.usage(
-                    "'\(Arguments.quotable(name))' is not a protocol (--proto); write one such as =https")
+                    "'\(Arguments.quotable(name))' is not a protocol (\(option)); write one such as =https")
             }
             if sign == UInt8(ascii: "=") { allowed = [] }
             allowed.removeAll(where: schemes.contains)
@@ -50,7 +54,7 @@ struct URLSchemes: Sendable, Equatable {
         }
         guard !allowed.isEmpty else {
             throw Failure.usage(
-                "--proto allows neither http nor https, so nothing can be fetched; write one such as =https")
+                "\(option) allows neither http nor https, so nothing can be fetched; write one such as =https")
         }
         return allowed
     }

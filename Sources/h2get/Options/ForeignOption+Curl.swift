@@ -8,7 +8,6 @@ extension ForeignOption {
         ForeignOption(
             "--http0.9", "curl", "a response without a head is refused here, because it cannot be told from rubbish"),
         ForeignOption("--parallel-max-host", "curl", "use --connections-per-origin N"),
-        ForeignOption("--proto-redir", "curl", "use --proto, which limits redirects, too"),
         ForeignOption("--expect100-timeout", "curl", "use --expect-continue, which waits for at most 1 s"),
         ForeignOption(
             "--ignore-content-length", "curl",
@@ -16,7 +15,6 @@ extension ForeignOption {
         ForeignOption("--raw", "curl", "content codings stay as they are, and chunks are never shown; leave it out"),
         ForeignOption("--tr-encoding", "curl", "HTTP/2 has no transfer codings; leave it out"),
         ForeignOption("--crlf", "curl", "bodies are sent as they are; convert the file before"),
-        ForeignOption("--retry-connrefused", "curl", "--retry N does so; leave it out"),
         ForeignOption(
             "--negotiate --ntlm --ntlm-wb --delegation --service-name", "curl",
             "NTLM and Negotiate belong to connections, which HTTP/2 shares; send credentials with -H"),
@@ -37,7 +35,6 @@ extension ForeignOption {
     ]
 
     private static let curlTLS: [ForeignOption] = [
-        ForeignOption("--ca-native", "curl", "the system's authorities are the default; leave it out"),
         ForeignOption("-1 --tlsv1 --tlsv1.0 --tlsv1.1", "curl", "TLS 1.2 is the oldest version here; use --tlsv1.2"),
         ForeignOption(
             "-2 --sslv2 -3 --sslv3", "curl", "it has been unsafe for years, and OpenSSL lacks it; leave it out"),
@@ -74,7 +71,6 @@ extension ForeignOption {
             "--dns-interface --dns-ipv4-addr --dns-ipv6-addr --dns-servers --doh-url --doh-insecure --doh-cert-status",
             "curl", "the system looks names up; use --resolve HOST:PORT:ADDRESS for addresses of your own"),
         ForeignOption("--haproxy-clientip --haproxy-protocol", "curl", "the PROXY protocol is not here; leave it out"),
-        ForeignOption("--tcp-nodelay", "curl", "it is always so here; leave it out"),
         ForeignOption("--tcp-fastopen", "curl", "use --tls-earlydata, which saves a round trip and works with TLS"),
         ForeignOption("--keepalive-interval", "curl", "use --keepalive-time, which is also the time between probes"),
         ForeignOption("--vlan-priority --mptcp", "curl", "sockets keep what the system sets; leave it out"),

@@ -6,16 +6,17 @@ enum OptionKey: CaseIterable, Sendable {
     case config, disable, variable, curl
     // The request
     case request, header, userAgent, data, dataBinary, uploadFile, head, trailer, pathAsIs, priority, expectContinue
-    case retry, retryDelay, retryMaxTime, retryAllErrors
+    case retry, retryDelay, retryMaxTime, retryAllErrors, retryConnrefused
     // Redirects, credentials, cookies, codings and proxies
     case location, maxRedirs, post301, post302, post303, locationTrusted, compressed, cookie, cookieJar
     case junkSessionCookies, hsts, user, basic, digest, anyauth, oauth2Bearer, netrc, netrcFile, netrcOptional
-    case proxy, noproxy, proxyUser, proxyBasic, proxyDigest, proxyAnyauth, socks5, socks5Hostname, socks4, socks4a, preproxy
+    case proxy, noproxy, proxyUser, proxyBasic, proxyDigest, proxyAnyauth, socks5, socks5Hostname, socks4, socks4a
+    case preproxy
     case proxyTunnel, proxyHeader, proxyInsecure, proxyCacert, proxyCert, proxyKey
     // The request: its body, its query
     case dataRaw, dataAscii, dataUrlencode, jsonBody, get, urlQuery, referer, form, formString, formEscape
     // URLs
-    case url, globoff, protoDefault, proto, requestTarget, parallel, parallelImmediate, next
+    case url, globoff, protoDefault, proto, protoRedir, requestTarget, parallel, parallelImmediate, next
     // Where bodies go
     case output, remoteName, outputDir, createDirs, include, fail, inputFile, parallelMax
     // Text about transfers
@@ -26,9 +27,9 @@ enum OptionKey: CaseIterable, Sendable {
     // Connections
     case http10, http11, http2, http2PriorKnowledge, connectionsPerOrigin, maxRequestsPerConnection, rate, polite
     case informationalMax, informationalPerSecond, connectTo, resolve, ipv4, ipv6, interface, localPort
-    case happyEyeballsTimeout, ipTOS, keepalive, keepaliveCount
+    case happyEyeballsTimeout, ipTOS, keepalive, keepaliveCount, tcpNodelay
     // TLS
-    case insecure, cacert, capath, cert, key, ciphers, tls13Ciphers, groups, sni
+    case insecure, cacert, capath, caNative, cert, key, ciphers, tls13Ciphers, groups, sni
     case tlsv12, tlsv13, tlsMax, sigalgs, pinnedPublicKey, crlfile, certStatus, pass, certType, keyType, tlsEarlyData
     case sslSessions
     // Time limits

@@ -82,7 +82,7 @@ extension OptionTable {
             "Use this SOCKS 4 proxy, which looks names up."),
         Option(
             .preproxy, nil, "preproxy", "[SCHEME://]HOST[:PORT]", of: .fetch, in: .proxy,
-            "Reach the proxy of -x through this one: socks4, socks4a, socks5 or socks5h. Default scheme: socks4."),
+            "Reach the proxy through this SOCKS proxy, or use it alone if there is no -x. Default scheme: socks4."),
         Option(
             .proxyTunnel, "p", "proxytunnel", of: .fetch, in: .proxy,
             "Use a tunnel (CONNECT) for http:// URLs, too. Default: forward them; https:// always has a tunnel."),
@@ -128,6 +128,9 @@ extension OptionTable {
         Option(
             .keepalive, nil, "keepalive", of: .fetch, in: .time,
             "Check silent servers, with PING and TCP keep-alive. This is the default; --no-keepalive turns it off."),
+        Option(
+            .tcpNodelay, nil, "tcp-nodelay", of: .fetch, in: .connection,
+            "Send small packets at once. This is the default: the option is accepted for curl's sake."),
         Option(
             .keepaliveCount, nil, "keepalive-cnt", "N", of: .fetch, in: .time,
             "Give a connection up after N unanswered TCP keep-alive probes."),

@@ -50,6 +50,9 @@ extension OptionTable {
             .retryMaxTime, nil, "retry-max-time", "SECONDS", of: .fetch, in: .request,
             "Stop retrying this long after the transfer started."),
         Option(
+            .retryConnrefused, nil, "retry-connrefused", of: .fetch, in: .request,
+            "Retry after a refused connection. --retry N does so anyway: the option is accepted for curl's sake."),
+        Option(
             .retryAllErrors, nil, "retry-all-errors", of: .fetch, in: .request,
             "With --retry N: retry after every failure of a connection or a response, and with -f after every status of 400 "
                 + "or more, whatever the method. The server may then act twice."),
@@ -83,7 +86,7 @@ extension OptionTable {
     private static let connectionOptions: [Option] = [
         Option(
             .http10, "0", "http1.0", of: .fetch, in: .connection,
-            "Use HTTP/1.0 only, for servers that cannot read others. Bodies need a known length."),
+            "Use HTTP/1.0 only, for servers that understand nothing newer. Bodies need a known length."),
         Option(
             .http11, nil, "http1.1", of: .fetch, in: .connection, "Use HTTP/1.1 only.", common: true),
         Option(
@@ -124,6 +127,9 @@ extension OptionTable {
         Option(
             .cacert, nil, "cacert", "FILE", of: [.fetch, .bench, .compare, .sweep], in: .tls,
             "Trust only the authorities in FILE (PEM).", common: true, environment: "CURL_CA_BUNDLE"),
+        Option(
+            .caNative, nil, "ca-native", of: .fetch, in: .tls,
+            "Trust the system's authorities. This is the default: the option is accepted for curl's sake."),
         Option(
             .capath, nil, "capath", "DIR", of: .fetch, in: .tls,
             "Trust the authorities in a folder made by openssl rehash.", environment: "SSL_CERT_DIR"),

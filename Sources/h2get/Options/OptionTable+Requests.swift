@@ -52,6 +52,9 @@ extension OptionTable {
             .proto, nil, "proto", "LIST", of: .fetch, in: .request,
             "Allow only these schemes of URLs, such as =https. Default: http,https."),
         Option(
+            .protoRedir, nil, "proto-redir", "LIST", of: .fetch, in: .request,
+            "Follow redirects to these protocols only, of those that --proto allows. Default: http,https."),
+        Option(
             .requestTarget, nil, "request-target", "TARGET", of: .fetch, in: .request,
             "Send this path and query in place of the URL's, or * with -X OPTIONS."),
         Option(

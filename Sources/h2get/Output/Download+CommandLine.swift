@@ -68,7 +68,7 @@ extension Download {
         return text
     }
 
-    /// What is left of the file after a failure, in words. Empty if nothing is left, or if the error of `finish`
+    /// Says what a failure left of the file. Empty if nothing is left, or if the error of `finish`
     /// already says so.
     func leftover() -> String {
         if isWhole { return "" }

@@ -17,6 +17,8 @@ final class LineFile {
     private let name: String
     private var pending: [UInt8] = []
     private var isWriting = false
+    /// Whether the end of the run may have cut a line off, so that none can follow.
+    private var isCutOff = false
     private var waiting: [Waiter] = []
 
     /// Opens the file, which is then empty.
@@ -31,6 +33,7 @@ final class LineFile {
     /// Adds a line. Returns at once unless it is this caller's turn to write, or too many bytes wait.
     /// - Throws: `Failure` (`writeFailed`), `CancellationError`.
     nonisolated(nonsending) func add(_ line: [UInt8]) async throws {
+        guard !isCutOff else { return }
         pending += line
         if isWriting {
             guard pending.count > Self.pendingLimit else { return }
@@ -55,7 +58,10 @@ final class LineFile {
                 let code = await offLoopToItsEnd { bytes.withUnsafeBytes { writeFully(descriptor, $0) } }
                 guard code == 0 else { throw BodyOutput.failure(code, name: name) }
             } else {
-                try await output.write(bytes)
+                do { try await output.write(bytes) } catch {
+                    isCutOff = true
+                    throw error
+                }
             }
             resumeWaiting()
         }

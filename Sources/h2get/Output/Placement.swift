@@ -152,7 +152,7 @@ struct Placement: Sendable {
         return directory.utf8.last == UInt8(ascii: "/") ? directory + name : "\(directory)/\(name)"
     }
 
-    /// What a list says about where an entry goes; nil if it says nothing.
+    /// The place that a list names for an entry; nil if it names none.
     func destination(of entry: ListedURL) -> Destination? {
         guard let name = entry.out else { return entry.folder == nil ? nil : .remoteName }
         return .file(path(of: name, for: entry))

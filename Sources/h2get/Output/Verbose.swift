@@ -11,7 +11,7 @@ struct Verbose: Sendable {
     let numbersTransfers: Bool
     /// Whether lines begin with the time.
     var showsTime = false
-    /// What gets the same lines, and more.
+    /// Gets the same lines, and more.
     var trace: Trace?
 
     private var isOn: Bool { level > 0 }
@@ -49,6 +49,7 @@ struct Verbose: Sendable {
         case .connecting(let reason): ["connecting to \(origin): \(reason.sentence)"]
         case .connectFailed(let error):
             ["connecting to \(origin) failed: \((error as? H2Error)?.message ?? "\(error)")"]
+        case .connectCancelled: ["stopped connecting to \(origin): the connection is no longer needed"]
         case .connectionOpened(let info, let version, let reason): opened(info, version, reason)
         case .connectionShared: ["\(connection) serves \(origin) too from now on"]
         case .tunnelOpened: ["\(connection) carries a tunnel to \(origin)"]

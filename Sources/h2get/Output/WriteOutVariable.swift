@@ -125,7 +125,7 @@ struct TransferReport: Sendable {
         case .exitCode: .number(Int(failure?.status.rawValue ?? 0))
         case .fileName: .text(fileName)
         case .httpCode, .responseCode: .status(response?.status.code ?? 0)
-        case .httpConnect: .status(info?.tunnel == nil ? 0 : 200)
+        case .httpConnect: .status(info?.tunnel != nil && info?.proxy?.hasPrefix("http") == true ? 200 : 0)
         case .httpVersion: .text(httpVersion)
         case .localIP: .text(Self.address(info?.localAddress).host)
         case .localPort: .number(Self.address(info?.localAddress).port)

@@ -57,7 +57,7 @@ extension Fetch {
 
     /// Shows progress, and reports requests that --polite or --rate holds back.
     func watch() async {
-        // What is over at once needs no progress.
+        // A run that is over at once needs no progress.
         var pause = Duration.milliseconds(200)
         while !Task.isCancelled {
             do { try await Task.sleep(for: pause) } catch { return }

@@ -46,12 +46,23 @@ import Testing
         }
     }
 
+    @Test func `A proxy before the proxy is the only one if no other is named`() async throws {
+        let served = try served()
+        let script = """
+            http_proxy=127.0.0.1:1 "\(Program.path)" --preproxy socks5h://127.0.0.1:2 -sS \(served.url("/hello")) 2> errors
+            [ $? = 7 ] && grep -q 127.0.0.1:2 errors && ! grep -q '127.0.0.1:1:' errors
+            """
+        let status = try await Program.runShell(script, in: served.folder.root)
+        #expect(status == 0, "\((try? served.folder.read("errors")) ?? "")")
+    }
+
     @Test(arguments: ["--socks4 127.0.0.1:PROXY", "-x socks4://127.0.0.1:PROXY"])
     func `SOCKS 4 is used as curl uses it`(_ options: String) async throws {
         let served = try served()
         try await RealProxy.dante.run { proxy in
             let arguments = options.replacing("PROXY", with: "\(proxy.port)").split(separator: " ").map(String.init)
-            try await CurlParity(served).expectSame(arguments + ["--http1.1", served.url("/hello")])
+            let facts = ["-w", "%{http_connect} %{http_code}\n"]
+            try await CurlParity(served).expectSame(arguments + facts + ["--http1.1", served.url("/hello")])
         }
     }
 

@@ -114,11 +114,6 @@ let package = Package(
     cLanguageStandard: .gnu17
 )
 
-// Only `swift package generate-documentation` needs the plugin, so nobody else has to resolve it.
-if Context.environment["H2_DOCS"] != nil {
-    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
-}
-
 // The fuzzers need a runtime that not every toolchain has. `Scripts/sanitize fuzz` builds them.
 if Context.environment["H2_FUZZ"] != nil {
     package.targets += [

@@ -183,8 +183,10 @@ private func usageError(_ arguments: String...) -> String? {
         #expect(usageError("-H", "Connection: close", "http://h/")?.contains("the connection's own") == true)
     }
 
-    @Test func `A method that is none is shown`() {
-        #expect(usageError("-X", "NO METHOD", "http://h/")?.contains("'NO METHOD'") == true)
+    @Test(arguments: ["tcp-nodelay", "ca-native", "retry-connrefused"])
+    func `An option for what is done anyway cannot be turned off`(_ name: String) throws {
+        _ = try settings("--\(name)", "http://h/")
+        #expect(usageError("--no-\(name)", "http://h/")?.contains("cannot be turned off") == true)
     }
 
     @Test func `A wrong option points at --help`() {

@@ -46,7 +46,7 @@ import Testing
         let url = served.url("/bytes/3")
         for (option, count) in [("-c", 1), ("--etag-save", 2)] {
             let (status, errors) = try await end(
-                by: signal, [option, "fifo", "-o", "a", url], in: served.folder,
+                by: signal, ["-k", option, "fifo", "-o", "a", url], in: served.folder,
                 isReady: { _ in served.origin.statistics.requests == count })
             #expect(status == -signal, "\(option) \(errors)")
         }

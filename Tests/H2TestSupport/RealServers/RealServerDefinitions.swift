@@ -230,8 +230,8 @@ extension RealServer {
             num-threads: 1
             http2-graceful-shutdown-timeout: 300
             limit-request-body: 1073741824
-            http1-request-timeout: \(site.options.keepAliveSeconds ?? 10)
-            http2-idle-timeout: \(site.options.keepAliveSeconds ?? 10)
+            http1-request-timeout: \(site.options.keepAliveSeconds ?? 60)
+            http2-idle-timeout: \(site.options.keepAliveSeconds ?? 60)
             listen:
               host: 127.0.0.1
               port: \(site.tls)

@@ -154,6 +154,10 @@ struct FetchSettings: Sendable {
         guard !urls.isEmpty || inputFile != nil else {
             throw Failure.usage("no URL given; \(arguments.seeHelp)")
         }
+        // Accepted for curl's sake, like -N.
+        for option in arguments.all(.tcpNodelay, .caNative, .retryConnrefused) where !option.isOn {
+            throw Failure.usage("\(option.spelling): that cannot be turned off here; leave it out")
+        }
         keepsPath = arguments.isOn(.pathAsIs)
         try setParallel(arguments)
         try setBody(arguments)
@@ -401,7 +405,7 @@ extension HTTPRequest.Method {
     /// - Throws: `Failure` (`usage`).
     init(option name: String) throws {
         guard let method = HTTPRequest.Method(name) else {
-            throw Failure.usage("'\(shortened(printable(name), to: 100))' is not a valid method (-X)")
+            throw Failure.usage("'\(shown(name))' is not a valid method (-X)")
         }
         guard method != .connect else { throw Failure.usage("CONNECT opens a tunnel, which h2get does not use") }
         self = method

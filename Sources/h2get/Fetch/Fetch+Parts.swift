@@ -22,29 +22,31 @@ extension Fetch {
     /// - Throws: `Failure` if the part's files cannot be used, `CancellationError`.
     func begin(_ index: Int) async throws {
         part = index
-        settings = plan.parts[index]
+        var settings = plan.parts[index]
         outputOrder = OutputOrder()
         permits = OrderedSemaphore(initialLimit: settings.initialPermits)
         (sharedTargets, headDump, hasListFailed, checkedNames, template) = (nil, nil, false, [], nil)
         targets = TargetCache(settings.schemes, keepsPath: settings.keepsPath)
-        try await shareCookies()
-        if clients.choose(for: &settings, verbose) || index == 0 { narrate(client) }
+        try await shareCookies(&settings)
+        let isNew = clients.choose(for: &settings, verbose)
+        partSettings = PartSettings(settings)
+        if isNew || index == 0 { narrate(client) }
         for remark in settings.remarks where console.showsErrors { console.say("h2get: \(remark)") }
         warnOfUnknownVariables()
         if case .file(let path)? = settings.headDump { headDump = try await HeadDump(path) }
     }
 
     /// All parts with cookies have them in common, as in curl. The files of a later one are read when it begins.
-    func shareCookies() async throws {
+    private func shareCookies(_ settings: inout FetchSettings) async throws {
         guard part > 0, settings.cookies != nil else { return }
-        let settings = settings
-        let stored = try await offLoop { Result { try settings.storedCookies() } }.get()
-        guard let shared = clients.cookies else {
-            self.settings.cookies = stored
-            return
+        let given = settings
+        let stored = try await offLoop { Result { try given.storedCookies() } }.get()
+        if let shared = clients.cookies {
+            shared.load(stored.netscapeFile())
+            settings.cookies = shared
+        } else {
+            settings.cookies = stored
         }
-        shared.load(stored.netscapeFile())
-        self.settings.cookies = shared
     }
 
     /// Runs all parts, up to one that cannot be begun.

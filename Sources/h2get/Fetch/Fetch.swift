@@ -3,6 +3,13 @@ import H2Measure
 import H2Platform
 import HTTPTypes
 
+/// The options of a part of the command line.
+final class PartSettings: Sendable {
+    let value: FetchSettings
+
+    init(_ value: FetchSettings) { self.value = value }
+}
+
 /// One run: the URLs, the workers that take them in order, and the outcome.
 ///
 /// The parts of the command line (--next) run one after the other, since a later one may need what an earlier one did, such as
@@ -13,7 +20,11 @@ actor Fetch {
     let plan: FetchPlan
     /// The part that runs.
     var part = 0
-    var settings: FetchSettings
+    /// Behind a reference, because whatever calls a method of a stored structure copies it first: 2.4 kB, in the frame of each
+    /// function that waits.
+    var partSettings: PartSettings
+    /// The options of the part that runs.
+    var settings: FetchSettings { _read { yield partSettings.value } }
     let console: Console
     /// The URLs of each part.
     let lists: [URLList]
@@ -100,7 +111,7 @@ actor Fetch {
     init(_ plan: FetchPlan, console: Console) throws {
         self.plan = plan
         let settings = plan.common
-        self.settings = settings
+        partSettings = PartSettings(settings)
         self.console = console
         lists = try plan.parts.map { try URLList(urls: $0.urls, inputFile: $0.inputFile) }
         retryNotes = RetryNotes(console)

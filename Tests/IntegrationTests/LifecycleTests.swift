@@ -84,9 +84,16 @@ extension RealServers {
                 #expect(snapshot.goAway?.code == .noError)
                 #expect(snapshot.openStreams == 1)
 
-                let (size, hash) = try await response.hashed()
-                #expect(size == file.size)
-                #expect(hash == file.sha256)
+                try await withKnownIssue(
+                    "h2o closes its socket with frames of ours unread, which drops what it has not sent",
+                    isIntermittent: true
+                ) {
+                    let (size, hash) = try await response.hashed()
+                    #expect(size == file.size)
+                    #expect(hash == file.sha256)
+                } when: {
+                    server.name == "h2o"
+                }
                 try await eventually("the connection closes after its last stream") {
                     await connection.snapshot().state == .closed
                 }

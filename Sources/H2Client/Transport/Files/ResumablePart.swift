@@ -34,7 +34,7 @@ final class ResumablePart {
     private static func opened(_ path: FilePath, mode: mode_t, _ host: any DownloadHost) throws -> CInt {
         // Another process may complete the part between opening and locking it: the descriptor then leads to its
         // target.
-        for attempt in 0..<100 {
+        for attempt in 0..<300 {
             let flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
             let descriptor = open(path.c, flags, mode)
             guard descriptor >= 0 else {
@@ -46,8 +46,8 @@ final class ResumablePart {
                 let code = errno
                 close(descriptor)
                 // A download that has just failed may hold the lock a moment longer, and so may a child process started
-                // at that time.
-                if code == EWOULDBLOCK, attempt < 40 {
+                // at that time: up to a second, on a busy machine.
+                if code == EWOULDBLOCK, attempt < 200 {
                     usleep(5_000)
                     continue
                 }

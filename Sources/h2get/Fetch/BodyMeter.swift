@@ -157,7 +157,7 @@ extension FetchSettings {
 extension Fetch {
     /// The meter of a transfer's bytes; nil if nobody wants to see them.
     func meter(ofTransfer number: Int) -> BodyMeter? {
-        guard settings.limitsSpeed || trace != nil else { return nil }
+        guard facts.limitsSpeed || trace != nil else { return nil }
         return BodyMeter(limit: settings.rateLimit, floor: settings.slowest, trace: trace, number: number)
     }
 }

@@ -29,7 +29,7 @@ extension Fetch {
         targets = TargetCache(settings.schemes, keepsPath: settings.keepsPath)
         try await shareCookies(&settings)
         let isNew = clients.choose(for: &settings, verbose)
-        partSettings = PartSettings(settings)
+        use(settings)
         if isNew || index == 0 { narrate(client) }
         for remark in settings.remarks where console.showsErrors { console.say("h2get: \(remark)") }
         warnOfUnknownVariables()

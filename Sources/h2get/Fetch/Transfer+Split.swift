@@ -51,7 +51,7 @@ extension Fetch {
             transfer.bodyBytes = split.byteCount
             var download = try await split.end(isKept: true)
             if settings.verifiesDigests { try await download.verifyRepresentation(response.head, nil) }
-            if settings.wantsReports { transfer.response = response }
+            if facts.wantsReports { transfer.response = response }
             try await finish(&download, response, &transfer)
             await verbose.finished(response, transfer)
             try await saveEntityTag(of: response)

@@ -117,7 +117,7 @@ extension Fetch {
             return try await run(request, .none, target.origin, output, &transfer)
         }
         let (request, body) = try await message(for: target, transfer)
-        guard let outputIndex = transfer.outputIndex, settings.writesInOrder else {
+        guard let outputIndex = transfer.outputIndex, facts.writesInOrder else {
             return try await run(request, body, target.origin, output, &transfer)
         }
         try await permits.acquire(target.origin, order: outputIndex)
@@ -173,11 +173,11 @@ extension Fetch {
         transfer.phase = .response
         if console.wantsProgress { running[transfer.index]?.begins(response, isHead: settings.method == .head) }
         transfer.attempts += response.failedAttempts.count
-        if settings.wantsReports { (transfer.response, transfer.body) = (response, body) }
+        if facts.wantsReports { (transfer.response, transfer.body) = (response, body) }
         origins.served(origin)
         if !spoken.contains(response.version) { spoken.append(response.version) }
         if firstConnection == nil { firstConnection = (response.connectionInfo, response.version) }
-        if transfer.outputIndex != nil, settings.writesInOrder, permits.isNew(response.connectionID, for: origin) {
+        if transfer.outputIndex != nil, facts.writesInOrder, permits.isNew(response.connectionID, for: origin) {
             let limit = await response.concurrencyLimit()
             let connections = response.version == .http1 ? settings.pool.http1ConnectionsPerOrigin : 1
             permits.setLimit(min(limit, 1 << 20) * connections, for: origin, reportedBy: response.connectionID)
@@ -390,7 +390,7 @@ extension Fetch {
         }
         if isFirst { verbose.sending(request, transfer, &options, settings.versions) }
         let start = transfer.start
-        guard let outputIndex = transfer.outputIndex, settings.writesInOrder else {
+        guard let outputIndex = transfer.outputIndex, facts.writesInOrder else {
             if let limit = settings.maxTime {
                 options.timeout = max(limit - (ContinuousClock.now - start), .milliseconds(1))
             }
@@ -403,13 +403,13 @@ extension Fetch {
             let now = ContinuousClock.now
             options.timeout = settings.maxTime.map { max($0 - (now - start), .milliseconds(1)) }
             let patience = settings.options.queueTimeout.map { $0 - (now - called) } ?? .seconds(31_536_000)
-            options.queueTimeout = max(min(patience, settings.longestHonestWait), .milliseconds(1))
+            options.queueTimeout = max(min(patience, facts.longestHonestWait), .milliseconds(1))
             do {
                 return try await client.send(
                     request, body: body.content(settings.trailers, transfer.meter), options: options)
             } catch let error as H2Error {
                 // `OrderedSemaphore` prevents this, except for servers that lower their limit.
-                guard case .timeout(.queued, _) = error.cause, patience > settings.longestHonestWait else {
+                guard case .timeout(.queued, _) = error.cause, patience > facts.longestHonestWait else {
                     throw error
                 }
                 if outputOrder.isCurrent(outputIndex) { client = clientForCurrentOutput() }
@@ -425,7 +425,7 @@ extension Fetch {
     /// The body's length if the response should be deposited with `OutputOrder`, otherwise nil.
     private func depositLength(_ response: StreamedResponse) -> Int? {
         // A line in a file of --json-lines must not say that a body is written which still waits.
-        guard settings.writesInOrder, !isStandardOutputTerminal, !settings.limitsSpeed, trace == nil,
+        guard facts.writesInOrder, !isStandardOutputTerminal, !facts.limitsSpeed, trace == nil,
             settings.jsonLines == nil || settings.jsonLines == .standardOutput
         else { return nil }
         if settings.method == .head { return 0 }

@@ -356,7 +356,7 @@ actor Fetch {
             if !outcome.isToldOf { line += text }
         }
         if isOutOfTime {
-            // This task is cancelled. `run` writes what is left.
+            // This task is cancelled. `finish` writes what is left.
             lateTransfer = (url, index)
             if let outputIndex {
                 outputOrder.end(outputIndex, line: outcome.head + line)

@@ -1,5 +1,4 @@
 import H2Client
-import Synchronization
 
 /// Resolves the `A,B` of --resolve to all its addresses, as if one name had them.
 ///
@@ -27,9 +26,9 @@ final class AddressList: NameResolver {
 
     /// The answers, in the order in which the addresses were given.
     private final class Answers: Sendable {
-        private let answers: Mutex<[Outcome?]>
+        private let answers: Locked<[Outcome?]>
 
-        init(count: Int) { answers = Mutex(Array(repeating: nil, count: count)) }
+        init(count: Int) { answers = Locked(Array(repeating: nil, count: count)) }
 
         /// Adds an answer; returns the combined outcome with the last one, otherwise nil.
         func add(_ outcome: Outcome, at index: Int) -> Outcome? {

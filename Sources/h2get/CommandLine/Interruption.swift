@@ -1,6 +1,5 @@
 import H2Client
 import H2Platform
-import Synchronization
 
 /// Handles SIGINT (Ctrl-C), SIGTERM (`kill`) and SIGHUP (a closed terminal).
 ///
@@ -22,7 +21,7 @@ enum Interruption {
         var received: Int32 = 0
     }
 
-    private static let state = Mutex(State())
+    private static let state = Locked(State())
 
     /// The first signal that asked for a clean end, if any.
     static var received: Int32? {

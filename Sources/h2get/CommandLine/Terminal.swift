@@ -1,5 +1,4 @@
 import H2Platform
-import Synchronization
 
 /// Asks for passwords on the terminal, without showing them.
 ///
@@ -11,7 +10,7 @@ enum Terminal {
         var settings: termios?
     }
 
-    private static let state = Mutex(State())
+    private static let state = Locked(State())
 
     /// Called by the program itself, so that nothing else is ever asked.
     static func allowQuestions() { state.withLock { $0.isAllowed = true } }
@@ -61,7 +60,7 @@ enum Terminal {
 
 /// A passphrase that is asked for once, however often its key is loaded.
 final class AskedPassphrase: Sendable {
-    private let answer = Mutex<String?>(nil)
+    private let answer = Locked<String?>(nil)
 
     /// - Throws: `Failure` (`usage`).
     func get(_ prompt: String) throws -> String {

@@ -1,6 +1,5 @@
 import H2Measure
 import H2Platform
-import Synchronization
 
 /// Messages to the user on stderr, one whole line at a time, above the lines of progress if there are any.
 final class Console: Sendable {
@@ -9,7 +8,7 @@ final class Console: Sendable {
     /// The colours of stderr.
     let style: TextStyle
     private let showsProgress: Bool
-    private let block = Mutex(ProgressBlock())
+    private let block = Locked(ProgressBlock())
 
     /// - Parameter hidesProgress: true if bodies go to the same terminal, or with -s.
     init(showsErrors: Bool, hidesProgress: Bool, colors: ColorChoice = .auto) {

@@ -9,9 +9,7 @@ import H2Platform
 /// 1. While nothing is queued and there is room, the caller writes.
 /// 2. Otherwise up to `queueLimit` bytes are queued, and a thread writes them.
 /// 3. Beyond that lines are dropped, and their number is reported once there is room again.
-///
-/// Invariant behind `@unchecked Sendable`: `state` is used under `lock`. ThreadSanitizer knows this kind of lock, not `Mutex`.
-final class ErrorOutput: @unchecked Sendable {
+final class ErrorOutput: Sendable {
     static let standard = ErrorOutput(STDERR_FILENO)
 
     private struct State {
@@ -24,8 +22,7 @@ final class ErrorOutput: @unchecked Sendable {
 
     private let descriptor: CInt
     private let queueLimit: Int
-    private let lock = PthreadLock()
-    private var state = State()
+    private let state = Locked(State())
 
     /// - Parameter queueLimit: the maximum number of queued bytes.
     init(_ descriptor: CInt, queueLimit: Int = 4 << 20) {
@@ -36,7 +33,7 @@ final class ErrorOutput: @unchecked Sendable {
     func put(_ text: String) { put(Array(text.utf8)) }
 
     func put(_ bytes: [UInt8]) {
-        let needsThread = lock.withLock {
+        let needsThread = state.withLock { state in
             guard !state.isBusy else {
                 add(bytes[...], to: &state)
                 return false
@@ -52,13 +49,13 @@ final class ErrorOutput: @unchecked Sendable {
     }
 
     /// Whether earlier bytes still wait to be written.
-    var isBusy: Bool { lock.withLock { state.isBusy } }
+    var isBusy: Bool { state.withLock { $0.isBusy } }
 
     /// Waits until everything is written.
     /// - Parameter limit: the maximum wait, in milliseconds.
     func flush(milliseconds limit: Int) {
         let end = ContinuousClock.now + .milliseconds(limit)
-        while lock.withLock({ state.isBusy }), ContinuousClock.now < end { usleep(1_000) }
+        while state.withLock({ $0.isBusy }), ContinuousClock.now < end { usleep(1_000) }
     }
 
     private func add(_ bytes: ArraySlice<UInt8>, to state: inout State) {
@@ -93,7 +90,7 @@ final class ErrorOutput: @unchecked Sendable {
     /// Writes the queue. Must run on a thread that may block.
     private func writeQueue() {
         while true {
-            let pieces = lock.withLock { () -> [[UInt8]] in
+            let pieces = state.withLock { state -> [[UInt8]] in
                 defer { (state.queue, state.queuedBytes) = ([], 0) }
                 if state.droppedLines > 0 {
                     let text = "h2get: \(counted(state.droppedLines, "line")) not shown: stderr was not read in time\n"

@@ -1,6 +1,5 @@
 import H2Client
 import H2Platform
-import Synchronization
 
 /// Files to clean up if a signal ends the process: temporary files, and files that would look complete but are not.
 enum Unfinished {
@@ -27,7 +26,7 @@ enum Unfinished {
         var last = 0
     }
 
-    private static let state = Mutex(State())
+    private static let state = Locked(State())
 
     static func add(_ item: Item) -> Ticket {
         state.withLock { state in

@@ -232,7 +232,7 @@ private final class OnceResult<Value: Sendable>: Sendable {
         case taken
     }
 
-    private let state = Mutex(State.idle)
+    private let state = Locked(State.idle)
 
     /// Stores the continuation; false if the result or the cancellation came first, which then resumed it.
     func wait(with continuation: CheckedContinuation<Value, any Error>) -> Bool {

@@ -153,6 +153,7 @@ package enum BenchJSON {
         switch extent {
         case .requests(let count): ["kind": "requests", "requests": .integer(count), "seconds": .null]
         case .time(let time): ["kind": "time", "requests": .null, "seconds": seconds(time)]
+        case .untilStopped: ["kind": "until stopped", "requests": .null, "seconds": .null]
         }
     }
 

@@ -60,8 +60,8 @@ package struct BenchPlan: Sendable {
     package struct Users: Sendable, Equatable {
         /// The most users that share a connection.
         package var perConnection: Int
-        /// The time from the beginning of a user's request to that of the next one, which begins at once if the response took
-        /// longer; nil for none, in which case users rest for `thinkTime`.
+        /// The time between two requests of a user: one is due each period, and begins late if the one before is not answered
+        /// yet. Nil for none, in which case users rest for `thinkTime`.
         package var period: Duration?
 
         package init(perConnection: Int, period: Duration? = nil) {

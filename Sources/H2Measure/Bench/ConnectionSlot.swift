@@ -294,16 +294,17 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
             if !waiting.isEmpty { pump() }
             return
         }
-        let rests = thinkTime > 0 || period > 0
-        if rests, case let end = max(now &+ thinkTime, stream.notes.pointee.intendedAt &+ period), end > now {
+        // Who keeps a pace and is late is due since then.
+        let due = period > 0 ? stream.notes.pointee.intendedAt &+ period : now &+ thinkTime
+        if due > now {
             idle.append(stream)
-            think(until: end)
+            think(until: due)
             if !waiting.isEmpty { pump() }
         } else if waiting.isEmpty, wanting.isEmpty, connection === self.connection, connection.hasFreeSlot {
-            stream.notes.pointee.intendedAt = now
+            stream.notes.pointee.intendedAt = due
             send(stream, on: connection, now: now)
         } else {
-            wanting.append(now)
+            wanting.append(due)
             idle.append(stream)
             pump(atMost: 1)
         }
@@ -330,7 +331,7 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
                 break
             }
             thinking.removeFirst()
-            // Who thinks has rested for longer than asked; who keeps a pace is late.
+            // Who thinks has rested for longer than asked.
             if maySend { wanting.append(period > 0 ? time : worker.loop.now) } else { wanting.rest() }
         }
         pump()

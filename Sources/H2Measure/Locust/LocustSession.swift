@@ -40,7 +40,8 @@ package final class LocustSession: Sendable {
         (events, source) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.maximumEvents))
     }
 
-    /// The name of this machine and a random number, as Locust's own workers have it.
+    /// The name of this machine and a random number, as Locust's own workers have it. The master spreads users over machines by
+    /// what comes before the underscore.
     private static func makeIdentity() -> String {
         var name = [UInt8](repeating: 0, count: 65)
         let hasName = name.withUnsafeMutableBufferPointer { bytes in
@@ -51,7 +52,7 @@ package final class LocustSession: Sendable {
             let text = String(UInt64.random(in: 0...UInt64.max), radix: 16)
             return String(repeating: "0", count: 16 - text.utf8.count) + text
         }
-        return "\(host)_\(digits.joined())"
+        return "\(String(host.map { $0 == "_" ? "-" : $0 }))_\(digits.joined())"
     }
 
     /// Ends the session: users finish their requests, and the master learns that the worker leaves.
@@ -77,10 +78,13 @@ package final class LocustSession: Sendable {
             for action in actions {
                 switch action {
                 case .send(let message): dealer.send(message)
+                case .sendNow(let message): dealer.send(message, mayWait: false)
                 case .setUsers(let count): control.setUsers(count)
                 case .dropFigures: _ = control.takeFigures(for: reader)
                 case .reconnect:
                     await dealer.close()
+                    // The master must have noticed, or it ignores another connection of the same identity.
+                    try? await Task.sleep(for: .milliseconds(300))
                     dealer = try connect()
                 case .say(let text): say(text)
                 case .end(let ending):

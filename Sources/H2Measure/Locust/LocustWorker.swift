@@ -12,11 +12,13 @@ package struct LocustWorker: Sendable {
 
     package enum Action: Sendable, Equatable {
         case send([UInt8])
+        /// Sends it at once or not at all: a later connection may be to another master.
+        case sendNow([UInt8])
         /// Changes the number of users.
         case setUsers(Int)
         /// Drops what was counted: a new test begins.
         case dropFigures
-        /// Connects anew.
+        /// Connects anew, under the same identity.
         case reconnect
         /// Tells the user.
         case say(String)
@@ -236,17 +238,22 @@ package struct LocustWorker: Sendable {
 
     private mutating func spawn(_ job: MessagePack, at now: Double) -> [Action] {
         if case .stopping(_, let next) = phase, next != .ready { return [] }
-        let spawning = send("spawning")
+        let spawning = sendNow("spawning")
         guard let time = job["timestamp"]?.real, case .map(let counts)? = job["user_classes_count"] else {
             return [.say("the Locust master at \(master) sent a job without users; it is ignored")]
         }
         guard time > lastJob else { return [spawning] }
-        var classes: [UserClass] = []
+        // A class that is not named keeps its users.
+        var classes = self.classes
         for entry in counts {
             guard let name = entry.key.text, let count = entry.value.number, (0...Self.maximumUsers).contains(count) else {
                 return [.say("the Locust master at \(master) sent a job with a number of users that is none; it is ignored")]
             }
-            classes.append(UserClass(name: name, count: count))
+            if let index = classes.firstIndex(where: { $0.name == name }) {
+                classes[index].count = count
+            } else {
+                classes.append(UserClass(name: name, count: count))
+            }
         }
         let total = classes.reduce(0) { $0 + $1.count }
         guard total <= Self.maximumUsers else {
@@ -262,7 +269,7 @@ package struct LocustWorker: Sendable {
         phase = .running
         actions.append(.setUsers(total))
         actions.append(
-            send("spawning_complete", ["user_classes_count": Self.data(classes), "user_count": .int(total)]))
+            sendNow("spawning_complete", ["user_classes_count": Self.data(classes), "user_count": .int(total)]))
         return actions
     }
 
@@ -280,7 +287,7 @@ package struct LocustWorker: Sendable {
             return [send("client_stopped"), ready]
         case .quit:
             phase = .over
-            return [.end(.quit)]
+            return [send("quit"), .end(.quit)]
         case .leave:
             phase = .over
             return [send("quit"), .end(.interrupted)]
@@ -305,7 +312,7 @@ package struct LocustWorker: Sendable {
         guard now >= nextHeartbeat else { return [] }
         nextHeartbeat = now + Self.heartbeatPeriod
         return [
-            send(
+            sendNow(
                 "heartbeat",
                 [
                     "state": .string(state), "current_cpu_usage": .double(status.processor),
@@ -330,8 +337,11 @@ package struct LocustWorker: Sendable {
     /// -1 stands for a worker that is not Locust's own, which has no version to compare.
     private var ready: Action { send("client_ready", -1) }
 
-    private func send(_ type: String, _ data: MessagePack = .null) -> Action {
-        .send(MessagePack.array([.string(type), data, .string(identity)]).encoded)
+    private func send(_ type: String, _ data: MessagePack = .null) -> Action { .send(message(type, data)) }
+    private func sendNow(_ type: String, _ data: MessagePack = .null) -> Action { .sendNow(message(type, data)) }
+
+    private func message(_ type: String, _ data: MessagePack) -> [UInt8] {
+        MessagePack.array([.string(type), data, .string(identity)]).encoded
     }
 
     static func data(_ classes: [UserClass]) -> MessagePack {

@@ -35,7 +35,11 @@ struct ZeroMQ: @unchecked Sendable {
         static let maximumMessageSize: CInt = 22
         static let keepAlive: CInt = 34
         static let keepAliveIdle: CInt = 36
+        static let immediate: CInt = 39
         static let ipv6: CInt = 42
+        static let heartbeatInterval: CInt = 75
+        static let heartbeatLifetime: CInt = 76
+        static let heartbeatTimeout: CInt = 77
         static let mayRead: CInt = 1
         static let dontWait: CInt = 1
         static let message = 64

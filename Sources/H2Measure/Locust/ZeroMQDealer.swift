@@ -20,7 +20,12 @@ package final class ZeroMQDealer: @unchecked Sendable {
     private let wakeWrite: CInt
 
     private let lock = PthreadLock()
-    private var queue: [[UInt8]] = []
+    private struct Message {
+        let bytes: [UInt8]
+        let mayWait: Bool
+    }
+
+    private var queue: [Message] = []
     private var isClosing = false
     private var closed: (@Sendable () -> Void)?
     private var isClosed = false
@@ -82,6 +87,11 @@ package final class ZeroMQDealer: @unchecked Sendable {
             && set(ZeroMQ.Constant.reconnectInterval, 100) && set(ZeroMQ.Constant.maximumReconnectInterval, 2_000)
             && set(ZeroMQ.Constant.keepAlive, 1) && set(ZeroMQ.Constant.keepAliveIdle, 30)
             && set(ZeroMQ.Constant.ipv6, 1)
+            // Nothing is given to a connection that is not there.
+            && set(ZeroMQ.Constant.immediate, 1)
+            // Both sides notice a connection that died silently, and the other one forgets it.
+            && set(ZeroMQ.Constant.heartbeatInterval, 5_000) && set(ZeroMQ.Constant.heartbeatTimeout, 15_000)
+            && set(ZeroMQ.Constant.heartbeatLifetime, 15_000)
     }
 
     private func release() {
@@ -93,12 +103,13 @@ package final class ZeroMQDealer: @unchecked Sendable {
 
     // MARK: - From any thread
 
-    /// Sends a message as soon as the other side can take it. Does not wait.
-    package func send(_ message: [UInt8]) {
+    /// Sends a message. Does not wait.
+    /// - Parameter mayWait: whether to keep it until there is a connection; otherwise it is dropped if there is none.
+    package func send(_ message: [UInt8], mayWait: Bool = true) {
         lock.withLock {
             guard !isClosing else { return }
             if queue.count >= Self.maximumQueue { queue.removeFirst(queue.count / 2) }
-            queue.append(message)
+            queue.append(Message(bytes: message, mayWait: mayWait))
             wake()
         }
     }
@@ -161,10 +172,10 @@ package final class ZeroMQDealer: @unchecked Sendable {
 
     private func sendOne() -> Bool {
         guard let message = lock.withLock({ queue.isEmpty ? nil : queue.removeFirst() }) else { return false }
-        let result = message.withUnsafeBytes { bytes in
+        let result = message.bytes.withUnsafeBytes { bytes in
             bytes.baseAddress.map { library.send(socket, $0, bytes.count, ZeroMQ.Constant.dontWait) } ?? 0
         }
-        guard result < 0 else { return true }
+        guard result < 0, message.mayWait else { return true }
         lock.withLock { queue.insert(message, at: 0) }
         return false
     }

@@ -128,6 +128,7 @@ package enum BenchJSON {
             "api": .string(plan.api.rawValue),
             "arrives_at_random": .bool(plan.arrivesAtRandom),
             "think_time_seconds": seconds(plan.thinkTime),
+            "users": plan.users.map(users) ?? .null,
             "start_at_unix_seconds": JSONText(plan.startAt),
             "keeps_trying": .bool(plan.keepsTrying),
             "arrival_seed": plan.arrivesAtRandom ? .integer(Int(clamping: plan.arrivalSeed)) : .null,
@@ -147,6 +148,13 @@ package enum BenchJSON {
     private static func hexadecimal(_ bytes: [UInt8]) -> String {
         let digits = Array("0123456789abcdef")
         return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+    }
+
+    private static func users(_ users: BenchPlan.Users) -> JSONText {
+        [
+            "per_connection": .integer(users.perConnection),
+            "period_seconds": users.period.map(seconds) ?? .null,
+        ]
     }
 
     private static func extent(_ extent: BenchPlan.Extent) -> JSONText {

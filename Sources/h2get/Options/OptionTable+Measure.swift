@@ -64,7 +64,7 @@ extension OptionTable {
         Option(
             .userKind, nil, "user", "KIND", of: .bench, in: .load,
             "Let a Locust user be a stream (one request at a time), a connection (a stream with one of its own), or rate=N "
-                + "(a stream that begins N requests a second). Default: stream."),
+                + "(a stream with N requests a second). Default: stream."),
         Option(
             .usersPerConnection, nil, "users-per-connection", "N", of: .bench, in: .load,
             "Let up to N Locust users share a connection. Default: 100; HTTP/1.1: 1."),

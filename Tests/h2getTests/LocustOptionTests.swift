@@ -1,5 +1,6 @@
 import Foundation
 import H2Client
+import H2ClientTesting
 import H2Measure
 import H2TestSupport
 import HTTPTypes

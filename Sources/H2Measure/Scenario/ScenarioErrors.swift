@@ -1,4 +1,5 @@
-/// The reasons why a scenario cannot be used: at most 20, in the order in which they were found.
+/// The reasons why a scenario cannot be used: at most 20. Those of the scenario come in the order of the
+/// file, and before those of CSV files.
 package struct ScenarioErrors: Error, Sendable, Equatable, CustomStringConvertible {
     /// One thing that is wrong, and what to write instead.
     package struct Problem: Sendable, Equatable, CustomStringConvertible {
@@ -64,7 +65,12 @@ struct ScenarioProblems {
     }
 
     /// Nil if nothing is wrong.
-    var errors: ScenarioErrors? { found.isEmpty ? nil : ScenarioErrors(problems: found, isCutShort: isCutShort) }
+    var errors: ScenarioErrors? {
+        guard !found.isEmpty else { return nil }
+        func place(_ problem: ScenarioErrors.Problem) -> (Int, Int) { (problem.line ?? 0, problem.column ?? 0) }
+        let own = found.filter { $0.file == file }.sorted { place($0) < place($1) }
+        return ScenarioErrors(problems: own + found.filter { $0.file != file }, isCutShort: isCutShort)
+    }
 }
 
 /// Text of a file in a message: in quotes, and not longer than 60 characters.

@@ -109,6 +109,9 @@ struct ScenarioTemplate: Sendable {
         var text: [UInt8] = []
         var at = 0
         while at < bytes.count {
+            let next = bytes[at...].firstIndex(of: UInt8(ascii: "$")) ?? bytes.count
+            text += bytes[at..<next]
+            at = next
             let rest = bytes[at...]
             if rest.starts(with: "$${".utf8) {
                 text += "${".utf8
@@ -116,7 +119,7 @@ struct ScenarioTemplate: Sendable {
                 continue
             }
             guard rest.starts(with: "${".utf8) else {
-                text.append(bytes[at])
+                text += rest.prefix(1)
                 at += 1
                 continue
             }

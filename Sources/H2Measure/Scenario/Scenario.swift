@@ -3,8 +3,8 @@
 /// It does not change once it is loaded, so that any number of users on any number of threads share it. `docs/scenarios.md`
 /// describes the format.
 package final class Scenario: Sendable {
-    /// A kind of user.
-    package struct UserClass: Sendable {
+    /// A kind of user. A class, since each request looks at it, and copies of so many fields would cost more than the rest.
+    package final class UserClass: Sendable {
         package let name: String
         /// How many of all users are of this class, in proportion to the other weights.
         package let weight: Int
@@ -18,6 +18,20 @@ package final class Scenario: Sendable {
         let extracted: [String]
         /// The tables whose columns requests of the class use.
         let tables: [Int]
+
+        init(
+            name: String, weight: Int, wait: ScenarioWait, start: Range<Int>, tasks: [UserTask], extracted: [String],
+            tables: [Int]
+        ) {
+            self.name = name
+            self.weight = weight
+            self.wait = wait
+            self.start = start
+            self.tasks = tasks
+            self.extracted = extracted
+            self.tables = tables
+            taskWeights = runningSums(tasks.map(\.weight))
+        }
     }
 
     /// Requests that a user makes one after another.
@@ -28,8 +42,8 @@ package final class Scenario: Sendable {
         package let steps: Range<Int>
     }
 
-    /// A request as the file has it.
-    package struct Step: Sendable {
+    /// A request as the file has it. A class for the same reason as `UserClass`.
+    package final class Step: Sendable {
         package let method: String
         /// For reports: as given, or the method and the path as written.
         package let name: String

@@ -53,7 +53,9 @@ struct ScenarioCheck: Sendable {
     }
 
     private static func status(_ text: Substring) -> Int? {
-        guard text.utf8.count == 3, QuantityText.isDigits(text), let status = Int(text), status >= 100 else { return nil }
+        guard text.utf8.count == 3, QuantityText.isDigits(text), let status = Int(text), status >= 100 else {
+            return nil
+        }
         return status
     }
 }

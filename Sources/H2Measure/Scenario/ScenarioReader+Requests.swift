@@ -153,7 +153,9 @@ extension ScenarioReader {
     }
 
     private mutating func source(_ member: YAMLNode.Member, hasBody: Bool) -> ScenarioExtraction.Source? {
-        guard let mapping = mapping(member.value, "an extraction", keys: ["json", "header", "regex"]) else { return nil }
+        guard let mapping = mapping(member.value, "an extraction", keys: ["json", "header", "regex"]) else {
+            return nil
+        }
         let known = mapping.members.filter { ["json", "header", "regex"].contains($0.key) }
         guard known.count == 1, let only = known.first else {
             // An unknown key is a problem of its own.
@@ -165,7 +167,8 @@ extension ScenarioReader {
         guard let text = text(only.value, "'\(only.key)'") else { return nil }
         if only.key == "header" {
             guard isToken(text) else {
-                problems.add("\(quoted(text)) is not a header's name; use letters, digits and -", at: only.value.position)
+                problems.add(
+                    "\(quoted(text)) is not a header's name; use letters, digits and -", at: only.value.position)
                 return nil
             }
             return .header(lowercased(text))
@@ -201,7 +204,9 @@ extension ScenarioReader {
 
     private mutating func check(_ node: YAMLNode?, _ scope: Scope, hasBody: Bool) -> ScenarioCheck {
         var check = ScenarioCheck()
-        guard let node, let mapping = mapping(node, "a check", keys: ["status", "body", "latency"]) else { return check }
+        guard let node, let mapping = mapping(node, "a check", keys: ["status", "body", "latency"]) else {
+            return check
+        }
         if mapping.members.isEmpty { problems.add("the check is empty; write 'status: 200'", at: node.position) }
         if let node = mapping["status"], let statuses = statuses(node) { check.statuses = statuses }
         if let member = mapping.member("body") {
@@ -241,7 +246,9 @@ extension ScenarioReader {
     }
 
     private mutating func bodyCheck(_ node: YAMLNode, _ scope: Scope) -> ScenarioCheck.Body? {
-        guard let mapping = mapping(node, "a check of a body", keys: ["contains", "regex", "json", "equals"]) else { return nil }
+        guard let mapping = mapping(node, "a check of a body", keys: ["contains", "regex", "json", "equals"]) else {
+            return nil
+        }
         let kinds = mapping.members.filter { ["contains", "regex", "json"].contains($0.key) }
         guard kinds.count == 1, let kind = kinds.first else {
             if kinds.count > 1 || mapping.members.allSatisfy({ $0.key == "equals" }) {

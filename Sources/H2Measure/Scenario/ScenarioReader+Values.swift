@@ -33,7 +33,8 @@ extension ScenarioReader {
 
     mutating func list(_ node: YAMLNode, _ what: String, of items: String) -> [YAMLNode]? {
         guard case .sequence(let values) = node.content else {
-            problems.add("\(what) is a list of \(items), but this is \(node.kind); begin each with '- '", at: node.position)
+            problems.add(
+                "\(what) is a list of \(items), but this is \(node.kind); begin each with '- '", at: node.position)
             return nil
         }
         guard !values.isEmpty else {
@@ -70,7 +71,8 @@ extension ScenarioReader {
         guard let node, let text = text(node, "'weight'") else { return 1 }
         guard QuantityText.isDigits(text[...]), let weight = Int(text), (1...Self.heaviest).contains(weight) else {
             problems.add(
-                "a weight is a whole number from 1 to \(grouped(Self.heaviest)), not \(quoted(text))", at: node.position)
+                "a weight is a whole number from 1 to \(grouped(Self.heaviest)), not \(quoted(text))", at: node.position
+            )
             return 1
         }
         return weight

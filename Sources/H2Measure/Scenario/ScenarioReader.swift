@@ -63,7 +63,8 @@ struct ScenarioReader {
         }
         for key in short {
             guard let member = mapping.member(key) else { continue }
-            problems.add("\(quoted(key)) belongs to a user class if there is 'users'; move it there", at: member.keyPosition)
+            problems.add(
+                "\(quoted(key)) belongs to a user class if there is 'users'; move it there", at: member.keyPosition)
         }
         guard let list = list(users, "'users'", of: "user classes") else { return }
         for (index, node) in list.enumerated() where !problems.isFull {
@@ -87,7 +88,9 @@ struct ScenarioReader {
         var taskMappings: [YAMLMapping] = []
         if let node = mapping["tasks"] {
             for task in list(node, "'tasks'", of: "tasks") ?? [] {
-                if let task = self.mapping(task, "a task", keys: ["name", "weight", "requests"]) { taskMappings.append(task) }
+                if let task = self.mapping(task, "a task", keys: ["name", "weight", "requests"]) {
+                    taskMappings.append(task)
+                }
             }
         } else if mapping["requests"] != nil {
             taskMappings = [mapping.keeping("requests")]
@@ -113,8 +116,9 @@ struct ScenarioReader {
         }
         userClasses.append(
             Scenario.UserClass(
-                name: name, weight: weight, wait: wait, start: start, tasks: tasks,
-                taskWeights: runningSums(tasks.map(\.weight)), extracted: slotNames, tables: tablesUsed(from: firstStep)))
+                name: name, weight: weight, wait: wait, start: start, tasks: tasks, extracted: slotNames,
+                tables: tablesUsed(from: firstStep)
+            ))
     }
 
     private mutating func readTask(_ mapping: YAMLMapping, _ index: Int, _ scope: Scope) -> Scenario.UserTask {

@@ -99,7 +99,8 @@ final class ScenarioRegex: @unchecked Sendable {
             switch byte {
             case UInt8(ascii: "\\"):
                 if at < pattern.count, (0x31...0x39).contains(pattern[at]) {
-                    throw TextProblem("back references such as \\1 are not supported; write the expression without them")
+                    throw TextProblem(
+                        "back references such as \\1 are not supported; write the expression without them")
                 }
                 at += 1
                 add(1)

@@ -79,7 +79,8 @@ private struct CSVReader {
                 guard record.fields == columns.count else {
                     let (has, first) = (counted(record.fields, "field"), counted(columns.count, "name"))
                     problems.add(
-                        .init(file: file, line: record.line, message: "this row has \(has), but the first line \(first)"))
+                        .init(
+                            file: file, line: record.line, message: "this row has \(has), but the first line \(first)"))
                     isGood = false
                     continue
                 }
@@ -172,7 +173,8 @@ private struct CSVReader {
         while at < text.count, text[at] != UInt8(ascii: ","), !isAtLineEnd {
             guard text[at] != UInt8(ascii: "\"") else {
                 throw BadRecord(
-                    line: line, message: "there is a quote within a field; put the field into quotes, and write \"\" for it")
+                    line: line,
+                    message: "there is a quote within a field; put the field into quotes, and write \"\" for it")
             }
             bytes.append(text[at])
             at += 1

@@ -207,7 +207,8 @@ struct ScenarioTemplate: Sendable {
         case .text(let text) where text.first == UInt8(ascii: "/"): return
         case .text, nil:
             throw TextProblem(
-                "the path \(quoted(source)) does not begin with /; write it as it follows the host, such as /items?page=1")
+                "the path \(quoted(source)) does not begin with /; write it as it follows the host, such as /items?page=1"
+            )
         }
     }
 }

@@ -48,7 +48,7 @@ package struct ScenarioUser: Sendable {
     }
 
     private let scenario: Scenario
-    private let userClass: Int
+    private let own: Scenario.UserClass
     private let number: Int
     private var random: SplitMix64
     private var position = Position.betweenTasks
@@ -70,15 +70,15 @@ package struct ScenarioUser: Sendable {
     package init(_ scenario: Scenario, userClass: Int, number: Int, seed: UInt64) {
         precondition(number >= 0 && scenario.userClasses.indices.contains(userClass))
         self.scenario = scenario
-        self.userClass = userClass
+        own = scenario.userClasses[userClass]
         self.number = number
         // The generator adds a constant to its state: seeds that are not mixed would give users each other's numbers.
         var mixer = SplitMix64(seed: seed)
         var ownMixer = SplitMix64(seed: mixer.next() ^ UInt64(number))
         random = SplitMix64(seed: ownMixer.next())
-        isNew = !scenario.userClasses[userClass].start.isEmpty
+        isNew = !own.start.isEmpty
         rows = Array(repeating: 0, count: scenario.tables.count)
-        values = Array(repeating: nil, count: scenario.userClasses[userClass].extracted.count)
+        values = Array(repeating: nil, count: own.extracted.count)
     }
 
     // MARK: Requests
@@ -108,7 +108,6 @@ package struct ScenarioUser: Sendable {
 
     /// Chooses the next task, and rows for it.
     private mutating func begin() -> Run {
-        let own = scenario.userClasses[userClass]
         var (steps, isStart) = (own.start, true)
         if !isNew {
             isStart = false
@@ -177,7 +176,8 @@ package struct ScenarioUser: Sendable {
                 }
             }
             guard out.count <= limit else {
-                throw TextProblem("the \(what) is longer than \(limit >= 1 << 20 ? "\(limit >> 20) MB" : "\(limit >> 10) KiB")")
+                throw TextProblem(
+                    "the \(what) is longer than \(limit >= 1 << 20 ? "\(limit >> 20) MB" : "\(limit >> 10) KiB")")
             }
         }
     }
@@ -277,7 +277,7 @@ package struct ScenarioUser: Sendable {
     }
 
     private mutating func addWait() {
-        pause += scenario.userClasses[userClass].wait.draw(&random)
+        pause += own.wait.draw(&random)
     }
 
     private mutating func endTask(_ run: Run) {

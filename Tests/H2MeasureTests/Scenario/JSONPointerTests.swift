@@ -42,7 +42,8 @@ import Testing
     @Test(arguments: [
         ("/foo/2", "an index beyond the end"), ("/foo/-", "the element after the last"), ("/foo/00", "a leading zero"),
         ("/foo/01", "a leading zero"), ("/foo/x", "a name in an array"), ("/foo/0/x", "a part of a text"),
-        ("/bar", "a name that is not there"), ("//x", "a part of a number"), ("/foo/99999999999999999999", "a long index"),
+        ("/bar", "a name that is not there"), ("//x", "a part of a number"),
+        ("/foo/99999999999999999999", "a long index"),
     ])
     func `What is not there is nil`(_ pointer: String, _ what: Comment) throws {
         #expect(try value(pointer, Self.example) == nil, what)
@@ -68,23 +69,28 @@ import Testing
     }
 
     @Test(arguments: [
-        (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{c}\n\r\t"), (#""\u0041\u00df\u6771""#, "Aß東"), (#""\ud83d\ude00""#, "\u{1f600}"),
+        (#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{c}\n\r\t"), (#""\u0041\u00df\u6771""#, "Aß東"),
+        (#""\ud83d\ude00""#, "\u{1f600}"),
         (#""""#, ""),
     ])
     func `A text has no escapes`(_ json: String, _ expected: String) throws {
         #expect(try value("", json) == expected)
     }
 
-    @Test(arguments: [#""\ud83d""#, #""\ude00""#, #""\ud83dx""#, #""\ud83d\n""#, #""\ud83d\u0041""#, #""\ud83d\ud83d""#])
+    @Test(arguments: [
+        #""\ud83d""#, #""\ude00""#, #""\ud83dx""#, #""\ud83d\n""#, #""\ud83d\u0041""#, #""\ud83d\ud83d""#,
+    ])
     func `Half a surrogate pair is no text`(_ json: String) throws {
         #expect(try value("", json) == nil)
     }
 
     @Test(arguments: [
-        "", " ", "{", "[", #"{"a":1"#, #"{"a":1}}"#, #"{"a":1} x"#, #"{"a":1,}"#, "{a:1}", #"{"a" 1}"#, #"{"a":1 "b":2}"#,
+        "", " ", "{", "[", #"{"a":1"#, #"{"a":1}}"#, #"{"a":1} x"#, #"{"a":1,}"#, "{a:1}", #"{"a" 1}"#,
+        #"{"a":1 "b":2}"#,
         #"{"a":1,"b":[1,]}"#, #"{"a":1,"b":[1 2]}"#, #"{"a":1,"b":]}"#, #"{"a":1,"b":01}"#, #"{"a":1,"b":1.}"#,
         #"{"a":1,"b":.5}"#, #"{"a":1,"b":+1}"#, #"{"a":1,"b":1e}"#, #"{"a":1,"b":-}"#, #"{"a":1,"b":tru}"#,
-        #"{"a":1,"b":NaN}"#, #"{"a":1,"b":"\x"}"#, #"{"a":1,"b":"\u12g4"}"#, #"{"a":1,"b":"x}"#, "{\"a\":1,\"b\":\"\n\"}",
+        #"{"a":1,"b":NaN}"#, #"{"a":1,"b":"\x"}"#, #"{"a":1,"b":"\u12g4"}"#, #"{"a":1,"b":"x}"#,
+        "{\"a\":1,\"b\":\"\n\"}",
         #"{"a":1,"b":'x'}"#, #"{"a":1]"#, #"{"a":1,"b":[}]}"#, #"{"a":1,"b":"\"#, #"{"a":1,"b":"\u00"#,
     ])
     func `A malformed document has no values`(_ json: String) throws {
@@ -103,7 +109,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("items", "write one as /items/0/id"), ("/a~", "write ~0 for ~"), ("/a~2b", "write ~0 for ~"), ("#/a", "is not a JSON pointer"),
+        ("items", "write one as /items/0/id"), ("/a~", "write ~0 for ~"), ("/a~2b", "write ~0 for ~"),
+        ("#/a", "is not a JSON pointer"),
     ])
     func `A pointer that is none is refused`(_ text: String, _ message: String) throws {
         let problem = try #require(throws: TextProblem.self) { try JSONPointer(text) }

@@ -84,14 +84,20 @@ import Testing
         // Keys
         ("request:\n  - get: /", "1:1: unknown key 'request'; did you mean 'requests'?"),
         ("requests:\n  - gte: /", "2:5: unknown key 'gte'; did you mean 'get'?"),
-        (request + "wieght: 3", "3:5: unknown key 'wieght'; a request has get, post, put, patch, delete, head, options"),
+        (
+            request + "wieght: 3",
+            "3:5: unknown key 'wieght'; a request has get, post, put, patch, delete, head, options"
+        ),
         ("users:\n  - nam: x\n    requests:\n      - get: /", "2:5: unknown key 'nam'; did you mean 'name'?"),
         ("tasks:\n  - reqests:\n      - get: /", "2:5: unknown key 'reqests'; did you mean 'requests'?"),
         (request + "chekc: { status: 200 }", "3:5: unknown key 'chekc'; did you mean 'check'?"),
         (request + "check: { stauts: 200 }", "3:14: unknown key 'stauts'; did you mean 'status'?"),
         (request + "extract: { a: { jsno: /a } }", "3:21: unknown key 'jsno'; did you mean 'json'?"),
         (request + "check: { body: { contain: x } }", "3:22: unknown key 'contain'; did you mean 'contains'?"),
-        ("requests:\n  - get: /\n    name: a\n    name: b", "4:5: the key 'name' is already in line 3; keep one of them"),
+        (
+            "requests:\n  - get: /\n    name: a\n    name: b",
+            "4:5: the key 'name' is already in line 3; keep one of them"
+        ),
         ("requests:\n  - get: /\nrequests:\n  - get: /", "3:1: the key 'requests' is already in line 1"),
         (request + "headers: { a: x, A: y }", "3:22: there is another header 'a', since case does not matter"),
         // Types
@@ -124,7 +130,10 @@ import Testing
             "users:\n  - name: A\n    requests:\n      - get: /\n  - name: A\n    requests:\n      - get: /",
             "5:11: there is another user class with the name 'A'"
         ),
-        ("requests:\n  - get: /\n    post: /", "2:5: a request has one method and one path, but here are 'get' and 'post'"),
+        (
+            "requests:\n  - get: /\n    post: /",
+            "2:5: a request has one method and one path, but here are 'get' and 'post'"
+        ),
         ("requests:\n  - get: /\n    path: /", "2:5: a request has one method and one path"),
         ("requests:\n  - path: /", "2:5: the request has no method; write it as 'get: /items'"),
         ("requests:\n  - method: GET", "2:5: the request has no path"),
@@ -137,7 +146,10 @@ import Testing
         ("wait: 25h\n" + request, "1:7: '25h' is longer than a day"),
         ("wait: exponential\n" + request, "1:7: 'exponential' is not a time"),
         (request + "think: 1s..", "3:12: '1s..' is not a time"),
-        ("tasks:\n  - weight: 0\n    requests:\n      - get: /", "2:13: a weight is a whole number from 1 to 1,000,000, not '0'"),
+        (
+            "tasks:\n  - weight: 0\n    requests:\n      - get: /",
+            "2:13: a weight is a whole number from 1 to 1,000,000, not '0'"
+        ),
         ("tasks:\n  - weight: 1000001\n    requests:\n      - get: /", "2:13: a weight is a whole number"),
         ("tasks:\n  - weight: 1.5\n    requests:\n      - get: /", "2:13: a weight is a whole number"),
         ("tasks:\n  - weight: -1\n    requests:\n      - get: /", "2:13: a weight is a whole number"),
@@ -163,8 +175,14 @@ import Testing
         (request + "check: { latency: 250 }", "3:23: '250' has no unit"),
         (request + "check: { latency: 0 }", "3:23: no response takes no time"),
         (request + "check: { body: { json: a } }", "3:28: 'a' is not a JSON pointer; write one as /items/0/id"),
-        (request + "check: { body: { regex: '(' } }", "3:29: '(' is not a POSIX extended regular expression: Unmatched ( or \\("),
-        (request + "check: { body: { contains: a, json: /a } }", "3:20: a check of a body has one of contains, regex and json"),
+        (
+            request + "check: { body: { regex: '(' } }",
+            "3:29: '(' is not a POSIX extended regular expression: Unmatched ( or \\("
+        ),
+        (
+            request + "check: { body: { contains: a, json: /a } }",
+            "3:20: a check of a body has one of contains, regex and json"
+        ),
         (request + "check: { body: { equals: a } }", "3:20: a check of a body has one of contains, regex and json"),
         (request + "check: { body: { contains: a, equals: b } }", "3:35: 'equals' belongs to json"),
         (request + "check: { body: [] }", "3:20: 'body' is an empty list"),
@@ -197,7 +215,10 @@ import Testing
 
     @Test func `Several problems are reported at once, up to 20`() {
         let text = "wait: x\nrequests:\n  - get: a\n  - post: /\n    think: y\n    headers: { 'a b': c }"
-        #expect(problems(text).map { String($0.prefix(14)) } == ["shop.yaml:1:7:", "shop.yaml:3:10", "shop.yaml:5:12", "shop.yaml:6:16"])
+        #expect(
+            problems(text).map { String($0.prefix(14)) } == [
+                "shop.yaml:1:7:", "shop.yaml:3:10", "shop.yaml:5:12", "shop.yaml:6:16",
+            ])
         let many = "requests:\n" + String(repeating: "  - get: a\n", count: 100)
         let error = #expect(throws: ScenarioErrors.self) { try scenario(many) }
         #expect(error?.problems.count == 20 && error?.isCutShort == true)
@@ -216,7 +237,10 @@ import Testing
 
     @Test(arguments: [
         ("requests:\n  - get: /${x}", "2:10: unknown variable 'x'; define it under 'variables'"),
-        ("variables: { tenant: a }\nrequests:\n  - get: /${tenat}", "3:10: unknown variable 'tenat'; did you mean 'tenant'?"),
+        (
+            "variables: { tenant: a }\nrequests:\n  - get: /${tenat}",
+            "3:10: unknown variable 'tenat'; did you mean 'tenant'?"
+        ),
         ("requests:\n  - get: /${usr}", "2:10: unknown variable 'usr'; did you mean 'user'?"),
         ("requests:\n  - get: /${x", "2:10: a ${ has no }"),
         ("requests:\n  - get: /${}", "2:10: ${} names no variable"),
@@ -276,7 +300,10 @@ import Testing
     @Test(arguments: [
         ("account: { csv: b.csv }", "1:30: 'b.csv' cannot be read: No such file or directory"),
         ("account: { pick: random }", "1:23: the variable 'account' names no file"),
-        ("account: { csv: a.csv, pick: rand }", "1:43: 'rand' is not a way to pick a row; there are 'each-user', 'in-turn'"),
+        (
+            "account: { csv: a.csv, pick: rand }",
+            "1:43: 'rand' is not a way to pick a row; there are 'each-user', 'in-turn'"
+        ),
         ("account: { csv: a.csv, pik: random }", "1:37: unknown key 'pik'; did you mean 'pick'?"),
         ("account: { csv: a.csv }", "2:19: the CSV file of 'account' has no column 'nme'; did you mean 'name'?"),
         ("account: [a]", "1:23: the variable 'account' is text, but this is a list"),
@@ -289,9 +316,14 @@ import Testing
 
     @Test func `A CSV file's own problem has its name and line`() {
         let text = "variables: { a: { csv: a.csv } }\nrequests: [{ get: '/${a.x}' }]"
-        #expect(problems(text, files: ["a.csv": "x,y\n1\n"]) == ["a.csv:2: this row has 1 field, but the first line 2 names"])
-        #expect(problems("variables: { a: { csv: a.csv } }\nrequests: [{ get: '/${a}' }]", files: ["a.csv": "x\n1\n"]).first?
-            .hasPrefix("shop.yaml:2:19: 'a' is a CSV file; write ${a.COLUMN}") == true)
+        #expect(
+            problems(text, files: ["a.csv": "x,y\n1\n"]) == [
+                "a.csv:2: this row has 1 field, but the first line 2 names"
+            ])
+        #expect(
+            problems("variables: { a: { csv: a.csv } }\nrequests: [{ get: '/${a}' }]", files: ["a.csv": "x\n1\n"])
+                .first?
+                .hasPrefix("shop.yaml:2:19: 'a' is a CSV file; write ${a.COLUMN}") == true)
     }
 
     // MARK: Hostile input
@@ -323,7 +355,10 @@ import Testing
     }
 
     @Test func `Files that are too large, or have too many values, are refused`() {
-        #expect(problems(String(repeating: "#\n", count: 9 << 20)) == ["shop.yaml: the file is larger than 16 MB; move long data to CSV files"])
+        #expect(
+            problems(String(repeating: "#\n", count: 9 << 20)) == [
+                "shop.yaml: the file is larger than 16 MB; move long data to CSV files"
+            ])
         let many = "requests: [" + String(repeating: "a,", count: 600_000) + "]"
         #expect(problems(many).first?.hasSuffix("there are more than 500,000 values") == true)
     }
@@ -336,7 +371,8 @@ import Testing
 
     @Test func `A constant that is repeated often is refused before it takes all memory`() {
         let constant = String(repeating: "x", count: 1 << 20)
-        let text = "variables: { a: \(constant) }\nrequests:\n  - post: /\n    body: \"\(String(repeating: "${a}", count: 100_000))\""
+        let text =
+            "variables: { a: \(constant) }\nrequests:\n  - post: /\n    body: \"\(String(repeating: "${a}", count: 100_000))\""
         #expect(problems(text).first?.containsBytes(of: "larger than 64 MB") == true)
     }
 
@@ -344,12 +380,15 @@ import Testing
         let bytes = Array(Self.shop.utf8)
         var random = SplitMix64(seed: 7)
         func read(_ bytes: [UInt8]) {
-            _ = try? Scenario.read(bytes, name: "x") { _ throws(ScenarioFileError) in Array("name,password\na,b\n".utf8) }
+            _ = try? Scenario.read(bytes, name: "x") { _ throws(ScenarioFileError) in Array("name,password\na,b\n".utf8)
+            }
         }
         for count in 0..<bytes.count { read(Array(bytes[..<count])) }
         for _ in 0..<2_000 {
             var changed = bytes
-            for _ in 0..<3 { changed[Int(random.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: random.next() % 128) }
+            for _ in 0..<3 {
+                changed[Int(random.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: random.next() % 128)
+            }
             read(changed)
         }
     }

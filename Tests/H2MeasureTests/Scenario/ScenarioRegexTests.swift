@@ -6,7 +6,9 @@ import Testing
 
 @Suite(.inTurn) struct ScenarioRegexTests {
     private func match(_ pattern: String, _ text: String) throws -> String? {
-        try ScenarioRegex(pattern, captures: true).match(in: Array(text.utf8)).map { String(decoding: $0, as: UTF8.self) }
+        try ScenarioRegex(pattern, captures: true).match(in: Array(text.utf8)).map {
+            String(decoding: $0, as: UTF8.self)
+        }
     }
 
     @Test(arguments: [
@@ -40,7 +42,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "((((a{1,255}){1,255}){1,255}){1,255})", String(repeating: "(", count: 40) + "a" + String(repeating: "+)", count: 40),
+        "((((a{1,255}){1,255}){1,255}){1,255})",
+        String(repeating: "(", count: 40) + "a" + String(repeating: "+)", count: 40),
         "a{10001}", "[a]{9999}[b]{9999}", "((a{100,}){100,}){2}",
     ])
     func `Repetitions that take all memory are refused`(_ pattern: String) throws {
@@ -49,7 +52,8 @@ import Testing
     }
 
     @Test func `Ordinary repetitions are allowed`() throws {
-        #expect(try match("([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})", "id=0f8fad5b-d9cb-469f-a165-70867728950e;") != nil)
+        #expect(
+            try match("([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})", "id=0f8fad5b-d9cb-469f-a165-70867728950e;") != nil)
         #expect(try match("[]{9999}[]{2}", "]{") == "]{")
     }
 

@@ -65,7 +65,8 @@ import Testing
     @Test func `A message has no value of the file`() {
         let secret = "hunter2"
         let texts = [
-            "a,b\n\(secret)\n", "a\n\(secret)\"\n", "a\n\"\(secret)\"x\n", "a\n\"\(secret)\n", "\(secret),\(secret)\n1,2\n",
+            "a,b\n\(secret)\n", "a\n\(secret)\"\n", "a\n\"\(secret)\"x\n", "a\n\"\(secret)\n",
+            "\(secret),\(secret)\n1,2\n",
             "a\n\(secret)\u{1}\n",
         ]
         for text in texts {

@@ -36,7 +36,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("/a/b?c=d&e=f%20g", "/a/b?c=d&e=f%20g"), ("/a b\"#é", "/a%20b%22%23%C3%A9"), ("/x;y=1,(2)!*'@:~", "/x;y=1,(2)!*'@:~"),
+        ("/a/b?c=d&e=f%20g", "/a/b?c=d&e=f%20g"), ("/a b\"#é", "/a%20b%22%23%C3%A9"),
+        ("/x;y=1,(2)!*'@:~", "/x;y=1,(2)!*'@:~"),
     ])
     func `A variable that begins a path is a path`(_ value: String, _ expected: String) throws {
         #expect(try request("get: '${taken}'", value: value).path == expected)
@@ -45,7 +46,6 @@ import Testing
 
     @Test func `A value in a body is written as it is, or as told`() throws {
         let value = "a \"b\"\\\tc\u{1}é"
-        // Both encodings of the same value, which a CSV file cannot have.
         var user = ScenarioUser(
             try scenario(
                 """
@@ -60,7 +60,8 @@ import Testing
     }
 
     @Test func `A value in a header is written as it is, without spaces around it`() throws {
-        let request = try request("{ get: /, headers: { A: '${taken}', B: 'x ${taken}', C: '${json:taken}' } }", value: " a\"b ")
+        let request = try request(
+            "{ get: /, headers: { A: '${taken}', B: 'x ${taken}', C: '${json:taken}' } }", value: " a\"b ")
         #expect(request.field("a") == "a\"b")
         #expect(request.field("b") == "x  a\"b")
         #expect(request.field("c") == "a\\\"b")
@@ -69,7 +70,8 @@ import Testing
 
     @Test(arguments: [
         ("$", "$"), ("$$", "$$"), ("$x", "$x"), ("${user}", "7"), ("$${user}", "${user}"), ("$$${user}", "$${user}"),
-        ("${ user }", "7"), ("${url: user}", "7"), ("a${user}${iteration}b", "a70b"), ("{user}", "{user}"), ("$ {user}", "$ {user}"),
+        ("${ user }", "7"), ("${url: user}", "7"), ("a${user}${iteration}b", "a70b"), ("{user}", "{user}"),
+        ("$ {user}", "$ {user}"),
         ("${constant}", "k"), ("${json:constant}", "k"), ("", ""), ("é${user}é", "é7é"),
     ])
     func `A text has its variables replaced`(_ body: String, _ expected: String) throws {
@@ -77,8 +79,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("get: /a", true), ("get: '/${constant}'", true), ("get: '/$${user}'", true), ("{ post: /, body: '${json:constant}' }", true),
-        ("{ get: /, headers: { a: '${constant}' } }", true), ("get: '/${user}'", false), ("{ post: /, body: '${random}' }", false),
+        ("get: /a", true), ("get: '/${constant}'", true), ("get: '/$${user}'", true),
+        ("{ post: /, body: '${json:constant}' }", true),
+        ("{ get: /, headers: { a: '${constant}' } }", true), ("get: '/${user}'", false),
+        ("{ post: /, body: '${random}' }", false),
         ("{ get: /, headers: { a: '${iteration}' } }", false), ("{ get: /, headers: { a: '${table.v}' } }", false),
         ("{ get: /, check: { body: { contains: '${user}' } } }", true),
     ])
@@ -99,12 +103,15 @@ import Testing
     }
 
     @Test func `The random value is 16 hexadecimal digits, the same throughout a request`() throws {
-        let scenario = try scenario("requests:\n  - post: /${random}\n    headers: { a: '${random}' }\n    body: ${random}")
+        let scenario = try scenario(
+            "requests:\n  - post: /${random}\n    headers: { a: '${random}' }\n    body: ${random}")
         var seen: Set<String> = []
         for number in 0..<100 {
             var user = ScenarioUser(scenario, number: number)
             let request = try user.take()
-            #expect(request.text.utf8.count == 16 && request.path == "/\(request.text)" && request.field("a") == request.text)
+            #expect(
+                request.text.utf8.count == 16 && request.path == "/\(request.text)"
+                    && request.field("a") == request.text)
             seen.formUnion([request.text, try user.take().text])
         }
         #expect(seen.count == 200)

@@ -15,7 +15,10 @@ import Testing
         #expect(try ScenarioWait(text) == expected)
     }
 
-    @Test(arguments: ["", "1", "1s..", "..1s", "1s..2", "5s..1s", "1s..2s..3s", "exponential", "exponential 2", "normal 2s", "-1s", "25h", "1e3s", "nan"])
+    @Test(arguments: [
+        "", "1", "1s..", "..1s", "1s..2", "5s..1s", "1s..2s..3s", "exponential", "exponential 2", "normal 2s", "-1s",
+        "25h", "1e3s", "nan",
+    ])
     func `Anything else is refused`(_ text: String) {
         #expect(throws: TextProblem.self) { try ScenarioWait(text) }
     }

@@ -74,10 +74,7 @@ struct ScenarioProblems {
 }
 
 /// Text of a file in a message: in quotes, and not longer than 60 characters.
-func quoted(_ text: String) -> String { "'\(shortened(text))'" }
+func quoted(_ text: String) -> String { "'\(excerpt(text))'" }
 
-/// Text of a file in a message or a name.
-func shortened(_ text: String, to length: Int = 60) -> String {
-    let start = text.prefix(length)
-    return printable(start.endIndex == text.endIndex ? text : "\(start)…")
-}
+/// Text of a file in a message or a name, of at most `width` characters.
+func excerpt(_ text: String, to width: Int = 60) -> String { printable(shortened(text, width)) }

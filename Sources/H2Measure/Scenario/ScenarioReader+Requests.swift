@@ -19,7 +19,7 @@ extension ScenarioReader {
         let check = self.check(mapping["check"], scope, hasBody: !isHead)
         guard let (method, path) = line else { return nil }
         return Scenario.Step(
-            method: method, name: name ?? shortened("\(method) \(path.source)", to: 200),
+            method: method, name: name ?? excerpt("\(method) \(path.source)", to: 200),
             userClass: userClassCount, needsHead: extractions.contains { !$0.source.isOfBody },
             needsBody: !check.body.isEmpty || extractions.contains { $0.source.isOfBody },
             path: path, fields: fields, body: body ?? .empty, think: think, extractions: extractions, check: check)
@@ -221,7 +221,7 @@ extension ScenarioReader {
             do throws(TextProblem) {
                 let limit = try ScenarioWait.time(text, of: text)
                 guard limit > 0 else { throw TextProblem("no response takes no time; write a latency such as 250ms") }
-                check.latency = (limit, "slower than \(shortened(text))")
+                check.latency = (limit, "slower than \(excerpt(text))")
             } catch {
                 problems.add(error.message, at: node.position)
             }

@@ -113,7 +113,7 @@ extension ScenarioReader {
         case .constant(let text): return .constant(text)
         case .table:
             throw TextProblem(
-                "\(quoted(name)) is a CSV file; write ${\(shortened(name)).COLUMN} with the name of a column")
+                "\(quoted(name)) is a CSV file; write ${\(excerpt(name)).COLUMN} with the name of a column")
         case .unknown: return .random
         case nil: break
         }

@@ -172,13 +172,13 @@ struct ScenarioTemplate: Sendable {
         let name = trimmed[trimmed.index(after: colon)...].drop { $0 == " " }
         switch trimmed[..<colon] {
         case "json" where place == .path:
-            throw TextProblem("json: in ${\(shortened(trimmed))} is for bodies and headers; leave it out in a path")
+            throw TextProblem("json: in ${\(excerpt(trimmed))} is for bodies and headers; leave it out in a path")
         case "json": return (String(name), .json)
         case "url": return (String(name), .url)
         case "path": return (String(name), .path)
         case let prefix:
             throw TextProblem(
-                "\(quoted(String(prefix))) in ${\(shortened(trimmed))} is not a way to write a value; "
+                "\(quoted(String(prefix))) in ${\(excerpt(trimmed))} is not a way to write a value; "
                     + "there are json:, url: and path:")
         }
     }

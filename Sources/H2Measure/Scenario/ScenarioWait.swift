@@ -41,7 +41,7 @@ package enum ScenarioWait: Sendable, Equatable {
         if word == "0" { return 0 }
         guard let time = QuantityText.nanoseconds(word, bare: .refused) else {
             if QuantityText.decimal(word[...]) != nil {
-                throw TextProblem("\(quoted(text)) has no unit; write \(shortened(word))s or \(shortened(word))ms")
+                throw TextProblem("\(quoted(text)) has no unit; write \(excerpt(word))s or \(excerpt(word))ms")
             }
             throw TextProblem("\(quoted(text)) is not a time; \(remedy)")
         }

@@ -11,7 +11,7 @@ package final class Scenario: Sendable {
         let wait: ScenarioWait
         /// The steps that a user takes once, before the first task; empty for none.
         let start: Range<Int>
-        let tasks: [UserTask]
+        package let tasks: [UserTask]
         /// The sums of the tasks' weights up to each task.
         let taskWeights: [UInt64]
         /// The names of the values that requests of the class extract.

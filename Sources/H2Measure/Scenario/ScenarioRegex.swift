@@ -59,18 +59,20 @@ final class ScenarioRegex: @unchecked Sendable {
     /// Calls `found` with the match and its first group.
     private func execute(_ bytes: [UInt8], _ found: ([regmatch_t]) -> Void) -> Bool {
         var matches = [regmatch_t(), regmatch_t()]
+        // The copy costs little beside the search. Where the end is given no NUL is needed, but AddressSanitizer looks for one.
+        var text = [CChar]()
+        text.reserveCapacity(bytes.count + 1)
+        bytes.withUnsafeBufferPointer { bytes in
+            bytes.withMemoryRebound(to: CChar.self) { text.append(contentsOf: $0) }
+        }
+        text.append(0)
         #if canImport(Glibc) || canImport(Darwin)
-            // The text need not end with a NUL, and may hold some.
+            // The text may hold a NUL.
             matches[0].rm_so = 0
             matches[0].rm_eo = regoff_t(bytes.count)
-            let status = bytes.withUnsafeBytes { bytes in
-                // An empty array may have no address.
-                guard let start = bytes.baseAddress else { return regexec(compiled, "", 2, &matches, REG_STARTEND) }
-                return regexec(compiled, start.assumingMemoryBound(to: CChar.self), 2, &matches, REG_STARTEND)
-            }
+            let status = regexec(compiled, text, 2, &matches, REG_STARTEND)
         #else
-            // Up to the first NUL.
-            let status = regexec(compiled, bytes.map { CChar(bitPattern: $0) } + [0], 2, &matches, 0)
+            let status = regexec(compiled, text, 2, &matches, 0)
         #endif
         guard status == 0 else { return false }
         found(matches)

@@ -108,7 +108,8 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "h2getTests", dependencies: ["h2get", "H2Client", "H2ClientTesting", "H2Platform", "H2TestSupport"],
+            name: "h2getTests",
+            dependencies: ["h2get", "H2Client", "H2ClientTesting", "H2Platform", "H2TestSupport", httpTypes],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],

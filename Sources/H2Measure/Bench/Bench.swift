@@ -27,6 +27,9 @@ package struct Bench: Sendable {
     /// Called once if the request log is still being written a second after the measurement, because its reader is slow.
     package var onSlowLog: (@Sendable () -> Void)?
 
+    /// Steers the measurement, if its plan has users or collects figures.
+    package var control: BenchControl?
+
     package init(_ plan: BenchPlan) { self.plan = plan }
 
     /// Runs the measurement to its end. Cancelling ends it early with the results so far (`BenchResult.End.interrupted`).
@@ -34,7 +37,7 @@ package struct Bench: Sendable {
     package func run() async throws -> BenchResult {
         let requests = try preparedRequests()
         precondition(!requests.isEmpty, "a measurement has a request")
-        precondition(plan.threads <= plan.connections, "a loop has a connection")
+        precondition(plan.threads <= plan.connections || plan.users != nil, "a loop has a connection")
         guard plan.api == .direct || plan.pace == .closed else {
             throw H2Error(
                 .invalidRequest, message: "an open loop is not measured by the async API",
@@ -131,7 +134,7 @@ package struct Bench: Sendable {
         let workers = loops.enumerated().map { index, loop in
             Worker(
                 plan, index: index, loop: loop, requests: requests, tls: tls, timeline: timeline,
-                log: logs.all[index], downtime: downtime, peers: peers)
+                log: logs.all[index], downtime: downtime, peers: peers, control: control)
         }
         for worker in workers { peers?.add(worker) }
         return await withTaskCancellationHandler {
@@ -175,6 +178,10 @@ package struct Bench: Sendable {
         let measured = all.filter(\.hasMeasured)
         let began = measured.map(\.beganAt).min() ?? 0
         let ended = measured.map(\.endedAt).max() ?? 0
+        if plan.users != nil, began > 0 {
+            let passed = H2EventLoop.monotonicNanoseconds() &- began
+            result.startedAt = ProcessClocks.wallSeconds - Double(passed) / 1e9
+        }
         result.elapsed = ended > began ? Double(ended - began) / 1e9 : 0
         if case .time = plan.extent, result.end == .complete {
             // A loop that noticed the end late lengthened the time for itself only.

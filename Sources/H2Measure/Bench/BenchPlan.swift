@@ -24,6 +24,8 @@ package struct BenchPlan: Sendable {
         case requests(Int)
         /// As many as fit into the time.
         case time(Duration)
+        /// As many as begin until `BenchControl.stop`.
+        case untilStopped
     }
 
     /// When requests begin.
@@ -51,6 +53,19 @@ package struct BenchPlan: Sendable {
 
         package init(from: Double, to: Double, length: Duration) {
             (self.from, self.to, self.length) = (from, to, length)
+        }
+    }
+
+    /// Users that come and go while the measurement runs (`BenchControl.setUsers`). Each is one stream of a closed loop.
+    package struct Users: Sendable, Equatable {
+        /// The most users that share a connection.
+        package var perConnection: Int
+        /// The time between two requests of a user: one is due each period, and begins late if the one before is not answered
+        /// yet. Nil for none, in which case users rest for `thinkTime`.
+        package var period: Duration?
+
+        package init(perConnection: Int, period: Duration? = nil) {
+            (self.perConnection, self.period) = (perConnection, period)
         }
     }
 
@@ -143,6 +158,12 @@ package struct BenchPlan: Sendable {
     /// The number of requests after which a connection is closed and another opened; nil for no limit.
     package var requestsPerConnection: Int?
     package var connectionRamp: ConnectionRamp?
+    /// Nil for a fixed number of streams. With users, connections are opened when there are users for them and closed when
+    /// there are none any more; `connections` and `streams` mean nothing, and a connection that cannot be established is
+    /// tried again for as long as the measurement runs.
+    package var users: Users?
+    /// Whether figures are collected while it runs (`BenchControl.takeFigures`).
+    package var collectsFigures = false
     /// The maximum lifetime of a connection, after which it is closed and the slot gives up (h2load's -T); nil for no limit.
     package var activeTimeout: Duration?
     /// How long a connection may go without a byte before it is closed and the slot gives up (h2load's -N); nil for no limit.

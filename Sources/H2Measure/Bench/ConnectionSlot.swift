@@ -34,9 +34,14 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
     @exclusivity(unchecked) var isReady = false
     @exclusivity(unchecked) var answered = 0
     /// When thinking streams want to begin again.
-    @exclusivity(unchecked) private var thinking = Ring<UInt64>(capacity: 4)
+    @exclusivity(unchecked) private var thinking = EarliestFirst()
     @exclusivity(unchecked) private var thinkTimer: LoopTimer?
     private let thinkTime: UInt64
+    /// From the beginning of a request to that of the stream's next one; 0 for no such rule.
+    private let period: UInt64
+    /// The users that the slot has, if the plan has users, and how many more leave once their requests are over.
+    @exclusivity(unchecked) private var users = 0
+    @exclusivity(unchecked) private var leaving = 0
     /// The reason why a connection last refused a request.
     @exclusivity(unchecked) private var lastRefusal: H2Error?
     /// Connections in a row that could not be established, or were left without an answer.
@@ -63,9 +68,10 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
         self.number = number
         isOpenLoop = worker.isOpenLoop
         thinkTime = worker.plan.thinkTime.clampedNanoseconds
+        period = worker.plan.users?.period?.clampedNanoseconds ?? 0
         left = share
         unmade = streams
-        wanting = Wanting(count: isOpenLoop ? 0 : streams)
+        wanting = Wanting(count: isOpenLoop || worker.plan.users != nil ? 0 : streams)
         requestsPerConnection = worker.plan.requestsPerConnection ?? .max
     }
 
@@ -275,6 +281,12 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
             idle.append(stream)
             return pump(atMost: 1)
         }
+        if leaving > 0 {
+            leaving -= 1
+            idle.append(stream)
+            if !waiting.isEmpty { pump() }
+            return closeIfUnused()
+        }
         guard maySend else {
             wanting.rest()
             idle.append(stream)
@@ -282,24 +294,28 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
             if !waiting.isEmpty { pump() }
             return
         }
-        if thinkTime > 0 {
+        // Who keeps a pace and is late is due since then.
+        let due = period > 0 ? stream.notes.pointee.intendedAt &+ period : now &+ thinkTime
+        if due > now {
             idle.append(stream)
-            think(until: now &+ thinkTime)
+            think(until: due)
             if !waiting.isEmpty { pump() }
         } else if waiting.isEmpty, wanting.isEmpty, connection === self.connection, connection.hasFreeSlot {
-            stream.notes.pointee.intendedAt = now
+            stream.notes.pointee.intendedAt = due
             send(stream, on: connection, now: now)
         } else {
-            wanting.append(now)
+            wanting.append(due)
             idle.append(stream)
             pump(atMost: 1)
         }
     }
 
-    /// A stream rests. All rest for the same time, so the first to begin is the first to end.
     private func think(until time: UInt64) {
-        thinking.append(time)
-        if thinkTimer == nil { startThinkTimer(time) }
+        let isFirst = thinking.first.map { time < $0 } ?? true
+        thinking.add(time)
+        guard isFirst else { return }
+        if let thinkTimer { worker.loop.cancel(thinkTimer) }
+        startThinkTimer(time)
     }
 
     private func startThinkTimer(_ time: UInt64) {
@@ -314,11 +330,42 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
                 startThinkTimer(time)
                 break
             }
-            _ = thinking.popFirst()
-            // It has rested for longer than asked.
-            if maySend { wanting.append(worker.loop.now) } else { wanting.rest() }
+            thinking.removeFirst()
+            // Who thinks has rested for longer than asked.
+            if maySend { wanting.append(period > 0 ? time : worker.loop.now) } else { wanting.rest() }
         }
         pump()
+    }
+
+    // MARK: - Users
+
+    /// Users come, or go: at once if they wait or think, otherwise when their responses are there.
+    func setUsers(_ count: Int) {
+        guard count != users, !hasGivenUp else { return }
+        let change = count - users
+        users = count
+        if change > 0 {
+            let stay = min(change, leaving)
+            leaving -= stay
+            wanting.add(change - stay, now: worker.loop.now)
+            if hasStarted { pump() } else { start() }
+        } else {
+            var left = -change
+            while left > 0, thinking.first != nil {
+                thinking.removeFirst()
+                left -= 1
+            }
+            leaving += wanting.remove(left)
+            closeIfUnused()
+        }
+    }
+
+    /// Closes the connection if no user needs it any more.
+    private func closeIfUnused() {
+        guard worker.plan.users != nil, users == 0, leaving == 0, waiting.isEmpty, let connection else { return }
+        connection.isMeant = true
+        leave(connection, nil)
+        connection.close(because: "no user needs it")
     }
 
     private func noteAnswer(_ connection: DirectConnection) {
@@ -431,6 +478,7 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
             }
         }
         pump()
+        closeIfUnused()
     }
 
     private func endLifeTimer() {
@@ -440,7 +488,23 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
 
     private func failed(_ error: H2Error) {
         worker.connectFailed(error)
+        if worker.plan.users != nil { failWanting(error) }
         paused(error)
+    }
+
+    /// Users wait for no connection that cannot be established: each has a failed request, and then wants to begin another.
+    private func failWanting(_ error: H2Error) {
+        for _ in 0..<wanting.count {
+            guard maySend, let time = wanting.popFirst() else { return }
+            let stream = free()
+            stream.notes.pointee.intendedAt = time
+            stream.notes.pointee.ableAt = worker.loop.now
+            _ = worker.began(stream.notes, now: worker.loop.now, gap: gap)
+            worker.ended()
+            worker.failed(stream.notes, error, on: Worker.StreamID(connection: 0, stream: 0))
+            idle.append(stream)
+            wanting.append(worker.loop.now)
+        }
     }
 
     /// Delays the next dial, or gives up: dialling a failing server again at once would only be a nuisance.

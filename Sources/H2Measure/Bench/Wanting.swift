@@ -11,7 +11,7 @@ struct Wanting {
     private var beganAt: UInt64 = 0
     private var times = Ring<UInt64>(capacity: 4)
     /// The number that want to begin.
-    private var count = 0
+    private(set) var count = 0
 
     init(count: Int) { resting = count }
 
@@ -37,6 +37,21 @@ struct Wanting {
 
     /// A stream whose request is over rests.
     mutating func rest() { resting += 1 }
+
+    /// There are more streams, and they want to begin.
+    mutating func add(_ number: Int, now: UInt64) {
+        resting += number
+        beginAll(now: now)
+    }
+
+    /// There are fewer streams. Returns how many of `number` neither rested nor wanted to begin: they are under way.
+    mutating func remove(_ number: Int) -> Int {
+        let resters = min(number, resting)
+        resting -= resters
+        var left = number - resters
+        while left > 0, popFirst() != nil { left -= 1 }
+        return left
+    }
 
     /// The next stream begins. Returns the time since which it has wanted to.
     mutating func popFirst() -> UInt64? {

@@ -151,6 +151,7 @@ extension Worker {
         case .certificateRejected, .tlsConfiguration, .http2NotNegotiated, .invalidURL, .invalidRequest: return false
         default: break
         }
+        if plan.users != nil { return true }
         // A mistake in the plan shows before the first connection of any worker.
         if plan.keepsTrying, downtime.hasConnected { return true }
         return failures < Self.attemptsToConnect

@@ -84,6 +84,7 @@ extension Worker {
             let last = findings.beganAt &+ max(time.clampedNanoseconds, 1) &- 1
             for slot in slots { slot.returnRefused() }
             findings.requests.dropped += backlog.count + slotBacklog + notTaken(at: now >= last ? nil : now)
+        case .untilStopped: break
         }
     }
 
@@ -98,6 +99,8 @@ extension Worker {
         timeline.end(loop: index)
         phase = .over
         findings.breakdown = breakdown
+        noteLiveFigures()
+        control?.remove(self)
         findings.requests.aborted += open
         // In a timed run each slot has something to send, even if it was not to connect yet (-r).
         let allWant = if case .time = plan.extent { end == .complete } else { false }

@@ -17,6 +17,7 @@ extension Worker {
                 endInterval(now)
             }
         }
+        noteLiveFigures()
         trimTimers()
         timers.append(
             loop.schedule(after: Self.samplePeriod) { [unowned self] in sample(due: now &+ Self.samplePeriod) })

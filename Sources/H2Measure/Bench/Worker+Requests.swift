@@ -120,6 +120,8 @@ extension Worker {
         }
         if !isPlain {
             breakdown?.record(now - began, status: status, request: notes.pointee.request)
+            liveCounts?.record(
+                request: notes.pointee.request, status: status, latency: now - began, bytes: bodyBytes, at: now)
             if log != nil {
                 let firstByte = firstByte(began: began, headAt: headAt, endAt: endAt, now)
                 note(notes, now, firstByte: firstByte, status, bodyBytes, stream, .done)
@@ -184,6 +186,12 @@ extension Worker {
         } else {
             findings.requests.failed += 1
             findings.errors[kind, default: 0] += 1
+            if let liveCounts {
+                let (now, began) = (loop.now, notes.pointee.beganAt)
+                liveCounts.record(
+                    request: notes.pointee.request, status: status, latency: now - min(began, now), bytes: bodyBytes,
+                    at: now, failure: kind)
+            }
         }
         if left == 0 { checkEnd() }
     }

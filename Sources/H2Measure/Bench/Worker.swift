@@ -57,6 +57,12 @@ final class Worker: @unchecked Sendable {
     let downtime: Downtime
     /// Called once, on the loop. Set before `start`.
     var completion: (Findings) -> Void = { _ in }
+    /// Steers the workers; nil if nobody does.
+    let control: BenchControl?
+    /// Nil unless the plan collects figures.
+    let liveCounts: LiveCounts?
+    /// The worker's part of the plan's users.
+    @exclusivity(unchecked) var users = 0
     /// State shared with the other workers; nil if this is the only one.
     let peers: WorkerGroup?
 
@@ -149,9 +155,12 @@ final class Worker: @unchecked Sendable {
     ///   - log: used by this worker only.
     init(
         _ plan: BenchPlan, index: Int, loop: H2EventLoop, requests: [PreparedRequest], tls: TLSContext?,
-        timeline: Timeline, log: RequestLog?, downtime: Downtime, peers: WorkerGroup? = nil
+        timeline: Timeline, log: RequestLog?, downtime: Downtime, peers: WorkerGroup? = nil,
+        control: BenchControl? = nil
     ) {
         self.peers = peers
+        self.control = control
+        liveCounts = plan.collectsFigures ? LiveCounts(LiveNames(plan)) : nil
         self.plan = plan
         self.index = index
         self.loop = loop
@@ -159,7 +168,7 @@ final class Worker: @unchecked Sendable {
         self.tls = tls
         self.timeline = timeline
         self.log = log
-        isPlain = plan.expectation == nil && !plan.breaksDown && log == nil
+        isPlain = plan.expectation == nil && !plan.breaksDown && log == nil && !plan.collectsFigures
         self.downtime = downtime
         breakdown = plan.breaksDown ? Breakdown(requests: requests.count) : nil
         offer =
@@ -174,7 +183,7 @@ final class Worker: @unchecked Sendable {
             left = (0..<Self.share(of: plan.connections, index, plan.threads)).reduce(0) {
                 $0 + Self.share(of: count, $1 * plan.threads + index, plan.connections)
             }
-        case .time: left = .max
+        case .time, .untilStopped: left = .max
         }
         switch plan.pace {
         case .closed: (isOpenLoop, arrivals) = (false, nil)
@@ -229,7 +238,7 @@ final class Worker: @unchecked Sendable {
         beginning = min(time, loop.now)
         // Waits end as precisely as the system allows, not up to 50 us later. The thread ends with the measurement.
         loop.setTimerSlack(nanoseconds: 1)
-        let connections = Self.share(of: plan.connections, index, plan.threads)
+        let connections = plan.users == nil ? Self.share(of: plan.connections, index, plan.threads) : 0
         slotsAlive = connections
         makeSlots(connections)
         if plan.warmUp > .zero {
@@ -238,10 +247,11 @@ final class Worker: @unchecked Sendable {
                 $0.takeArrivals()
                 if $0.left == 0 { $0.checkEnd() }
             }
-        } else {
+        } else if plan.users == nil {
             beginMeasuring()
         }
         openConnections()
+        joinControl()
         if isOpenLoop {
             beginSchedules()
             takeArrivals()
@@ -284,7 +294,7 @@ final class Worker: @unchecked Sendable {
         guard case .warmUp = phase else { return }
         loop.readClock()
         phase = .measuring
-        findings.beganAt = isOver ? loop.now : beginning &+ plan.warmUp.clampedNanoseconds
+        findings.beganAt = isOver || plan.users != nil ? loop.now : beginning &+ plan.warmUp.clampedNanoseconds
         findings.hasMeasured = !isOver
         if !isOver { downtime.measure(from: loop.now) }
         noteWarmUp()

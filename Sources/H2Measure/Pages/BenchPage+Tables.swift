@@ -184,11 +184,16 @@ extension BenchPage {
         switch plan.extent {
         case .requests(let number): rows.append(("Extent", Page.many(number, "request")))
         case .time(let time): rows.append(("Extent", ChartUnit.seconds.short(time.inSeconds)))
+        case .untilStopped: rows.append(("Extent", "until it was stopped"))
         }
         rows.append(("Warm-up", plan.warmUp == .zero ? "none" : ChartUnit.seconds.short(plan.warmUp.inSeconds)))
         rows.append(("Threads", grouped(plan.threads)))
-        rows.append(("Connections", grouped(plan.connections)))
-        rows.append(("Streams on each", grouped(plan.streams)))
+        if let users = plan.users {
+            rows.append(("Users on a connection", "up to \(grouped(users.perConnection))"))
+        } else {
+            rows.append(("Connections", grouped(plan.connections)))
+            rows.append(("Streams on each", grouped(plan.streams)))
+        }
         if let number = plan.requestsPerConnection {
             rows.append(("Requests for each connection", grouped(number)))
         }

@@ -128,6 +128,7 @@ package enum BenchJSON {
             "api": .string(plan.api.rawValue),
             "arrives_at_random": .bool(plan.arrivesAtRandom),
             "think_time_seconds": seconds(plan.thinkTime),
+            "users": plan.users.map(users) ?? .null,
             "start_at_unix_seconds": JSONText(plan.startAt),
             "keeps_trying": .bool(plan.keepsTrying),
             "arrival_seed": plan.arrivesAtRandom ? .integer(Int(clamping: plan.arrivalSeed)) : .null,
@@ -149,10 +150,18 @@ package enum BenchJSON {
         return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
     }
 
+    private static func users(_ users: BenchPlan.Users) -> JSONText {
+        [
+            "per_connection": .integer(users.perConnection),
+            "period_seconds": users.period.map(seconds) ?? .null,
+        ]
+    }
+
     private static func extent(_ extent: BenchPlan.Extent) -> JSONText {
         switch extent {
         case .requests(let count): ["kind": "requests", "requests": .integer(count), "seconds": .null]
         case .time(let time): ["kind": "time", "requests": .null, "seconds": seconds(time)]
+        case .untilStopped: ["kind": "until stopped", "requests": .null, "seconds": .null]
         }
     }
 

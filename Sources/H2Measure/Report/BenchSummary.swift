@@ -52,11 +52,18 @@ package struct BenchSummary {
         switch plan.extent {
         case .requests(let count): what.append(count == 1 ? "1 request" : "\(grouped(count)) requests")
         case .time(let time): what.append("for \(timeText(seconds: time.inSeconds))")
+        case .untilStopped: what.append("for \(timeText(seconds: result.elapsed))")
         }
-        what.append(
-            "\(grouped(plan.connections, "connection")) × \(grouped(plan.streams, "stream"))")
+        if let users = plan.users {
+            what.append("users that come and go, up to \(grouped(users.perConnection)) on a connection")
+        } else {
+            what.append(
+                "\(grouped(plan.connections, "connection")) × \(grouped(plan.streams, "stream"))")
+        }
         what.append(grouped(plan.threads, "thread"))
         switch plan.pace {
+        case .closed where plan.users?.period != nil:
+            what.append("a request each \(timeText(seconds: (plan.users?.period ?? .zero).inSeconds)) by each")
         case .closed: what.append("closed loop")
         case .arrivals(let from, let to, let ramp):
             what.append(

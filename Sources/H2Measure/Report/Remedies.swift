@@ -62,7 +62,11 @@ struct Remedies {
     var longerRun: String {
         if result.end == .interrupted { return "let it run to its end" }
         if isScripted { return "use a longer script" }
-        return if case .requests = plan.extent { "use a larger -n" } else { "use a longer -D" }
+        return switch plan.extent {
+        case .requests: "use a larger -n"
+        case .time: "use a longer -D"
+        case .untilStopped: "let it run longer"
+        }
     }
 
     /// Nil for a number of requests, since all of them are waited for.
@@ -122,6 +126,7 @@ struct Remedies {
                 return "\(more), or use a longer -D, for \(percentile.name)"
             }
             return "use -D \(Self.optionTime(seconds)) for \(percentile.name)"
+        case .untilStopped: return "let it run longer for \(percentile.name)"
         }
     }
 

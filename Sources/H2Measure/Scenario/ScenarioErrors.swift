@@ -11,7 +11,7 @@ package struct ScenarioErrors: Error, Sendable, Equatable, CustomStringConvertib
         package var column: Int?
         package var message: String
 
-        /// `shop.yaml:3:5: unknown key 'wieght'; did you mean 'weight'?`
+        /// `shop.yaml:3:5: unknown key 'weihgt'; did you mean 'weight'?`
         package var description: String {
             let place = [line, column].compactMap { $0 }.map { ":\($0)" }.joined()
             return "\(printable(file))\(place): \(printable(message))"

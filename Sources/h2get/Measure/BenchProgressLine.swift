@@ -28,6 +28,7 @@ struct BenchProgressLine: Sendable {
             parts[0] +=
                 " of \(fixed(time.inSeconds, isWhole ? 0 : 1)) s (\(part(progress.elapsed, of: time.inSeconds)))"
             parts.append("\(grouped(progress.done)) done")
+        case .untilStopped: parts.append("\(grouped(progress.done)) done")
         }
         parts.append("\(grouped(Int(min(progress.rate, 1e12).rounded()))) req/s")
         if progress.p99 > 0 { parts += ["p50 \(timeText(progress.p50))", "p99 \(timeText(progress.p99))"] }
@@ -46,6 +47,7 @@ struct BenchProgressLine: Sendable {
     private func secondsLeft(_ progress: Bench.Progress) -> String? {
         let seconds: Double
         switch extent {
+        case .untilStopped: return nil
         case .time(let time): seconds = max(0, time.inSeconds - progress.elapsed)
         case .requests(let count):
             // Based on the last second's rate, which reflects a ramp or a slower server.

@@ -10,7 +10,11 @@ struct BenchRun: Sendable {
     init(_ settings: BenchSettings) throws {
         self.settings = settings
         console = settings.console
-        try MeasureRun.allowConnections(settings.plan.connections, threads: settings.plan.threads)
+        if settings.locust == nil {
+            try MeasureRun.allowConnections(settings.plan.connections, threads: settings.plan.threads)
+        } else {
+            MeasureRun.allowManyConnections()
+        }
     }
 
     func run() async -> ExitReason {
@@ -22,6 +26,9 @@ struct BenchRun: Sendable {
         var plan = settings.plan
         plan.requestLog = files.pathToWrite(.csv)
         var bench = Bench(plan)
+        // The figures are read by two at most: Locust's master, and Prometheus.
+        let control = BenchControl(readers: 2)
+        bench.control = control
         bench.onProgress = progress()
         if !settings.isSilent {
             bench.onSlowLog = { [console] in
@@ -29,8 +36,22 @@ struct BenchRun: Sendable {
             }
         }
         if settings.isVerbose { console.say("h2get: measures \(plan.inWords)") }
+        let metrics = try settings.metrics.map { try MetricsServer($0, plan, control, reader: 1) }
+        if let metrics, !settings.isSilent { console.say("h2get: figures for Prometheus at \(metrics.url)") }
         let measuring = bench
-        let result = try await MeasureRun.interruptibly { try await measuring.run() }
+        let result: BenchResult
+        do {
+            result =
+                if let locust = settings.locust {
+                    try await LocustRun(locust, plan, console, isSilent: settings.isSilent).run(measuring, control)
+                } else {
+                    try await MeasureRun.interruptibly { try await measuring.run() }
+                }
+        } catch {
+            await metrics?.stop()
+            throw error
+        }
+        await metrics?.stop()
         console.wipeProgress()
         let report = BenchReport(result, plan, conditions: settings.conditions, context: settings.context)
         var logFailure: Failure?
@@ -80,6 +101,8 @@ struct BenchRun: Sendable {
     /// - Parameter judgesErrors: whether a --fail-if condition limits how many requests may fail.
     static func failure(of result: BenchResult, _ plan: BenchPlan, judgesErrors: Bool = false) -> Failure? {
         let requests = result.requests
+        // A worker whose master sent no users has done what it was asked to.
+        if plan.users != nil, requests.sent == 0, result.end == .complete { return nil }
         switch result.end {
         case .complete, .expired: break
         // The results say so.
@@ -138,14 +161,21 @@ extension BenchPlan {
         switch extent {
         case .requests(let count): parts.append(count == 1 ? "1 request" : "\(grouped(count)) requests")
         case .time(let time): parts.append("for \(time.brief)")
+        case .untilStopped: break
         }
         if requests.count > 1 { parts.append("\(grouped(requests.count)) URLs in turn") }
-        parts.append("\(counted(connections, "connection")) with \(counted(streams, "request")) at once on each")
+        if let users {
+            parts.append("users as Locust's master says, up to \(users.perConnection) on a connection")
+        } else {
+            parts.append("\(counted(connections, "connection")) with \(counted(streams, "request")) at once on each")
+        }
         if let connectionRamp {
             parts.append("\(grouped(connectionRamp.count)) opened each \(connectionRamp.period.brief)")
         }
         parts.append(counted(threads, "thread"))
         switch pace {
+        case .closed where users?.period != nil:
+            parts.append("each begins a request every \((users?.period ?? .zero).brief)")
         case .closed: parts.append("as fast as they are answered")
         case .arrivals(let from, let to, let ramp):
             let rates = from == to ? rateText(to) : "\(rateText(from)) to \(rateText(to)) within \(ramp.brief),"

@@ -13,6 +13,10 @@ struct BenchSettings: MeasureSettings {
     let files: ResultFiles
     /// When the measurement counts as failed.
     let conditions: [FailCondition]
+    /// Nil unless a Locust master steers the load.
+    let locust: LocustSettings?
+    /// Nil unless live figures are served.
+    let metrics: MetricsSettings?
     let isSilent: Bool
     let isVerbose: Bool
     let context: ReportContext
@@ -43,16 +47,23 @@ struct BenchSettings: MeasureSettings {
         plan.connections = try arguments.value(.clients, Quantity.count(in: 1...1_000_000)) ?? 1
         plan.threads = try arguments.value(.threads, Quantity.count(in: 1...1_024)) ?? 1
         plan.api = api
+        locust = try LocustSettings(arguments, isHTTP1: plan.protocols.isHTTP1)
+        metrics = try MetricsSettings(arguments)
         conditions = try arguments.values(.failIf) { try FailCondition($0) }
         (isSilent, isVerbose) = try arguments.messages
         context = ReportContext(arguments)
         files = try ResultFiles(arguments, [.json, .csv, .hdr, .html])
         try setPace(arguments, script)
-        try setExtent(arguments)
+        if let locust {
+            try setUsers(locust, arguments)
+        } else {
+            try setExtent(arguments)
+        }
         try setConnections(arguments)
         try setTLS(arguments)
         plan.keepsIntervalHistograms = files.contains(.hdr)
         plan.breaksDown = arguments.isOn(.breakdown)
+        plan.collectsFigures = locust != nil || metrics != nil
         plan.startAt = try arguments.value(.startAt, Quantity.unixTime)
         if let start = plan.startAt, start - plan.warmUp.inSeconds < ProcessClocks.wallSeconds {
             throw Failure.usage("--start-at is over already, or less than --warm-up-time away; name a later time")
@@ -209,6 +220,19 @@ struct BenchSettings: MeasureSettings {
         guard (streams ?? 1) == 1 else {
             throw Failure.usage("HTTP/1.1 has one request at a time on a connection: use -c for more, not -m")
         }
+    }
+
+    /// The master says how much is sent, and when.
+    private mutating func setUsers(_ locust: LocustSettings, _ arguments: Arguments) throws {
+        plan.users = locust.users
+        plan.extent = .untilStopped
+        plan.connections = plan.threads
+        plan.streams = locust.users.perConnection
+        plan.drain = try arguments.value(.drain, Quantity.time) ?? plan.drain
+        // As for Locust's own users.
+        var expectation = plan.expectation ?? BenchPlan.Expectation()
+        expectation.statuses = expectation.statuses ?? Set(200...399)
+        plan.expectation = expectation
     }
 
     private mutating func setExtent(_ arguments: Arguments) throws {

@@ -104,6 +104,11 @@ enum MeasureRun {
     }
 }
 
+extension MeasureRun {
+    /// Allows as many connections as the system does: their number is not known yet.
+    static func allowManyConnections() { _ = allowOpenFiles(.max) }
+}
+
 extension ReportContext {
     /// The program and the command line.
     init(_ arguments: Arguments) {

@@ -41,12 +41,14 @@ enum OptionKey: CaseIterable, Sendable {
     // Measuring: load
     case requests, duration, clients, streams, threads, warmUpTime, requestRate, ramp, rps, stages, timingScriptFile
     case arrivals, seed, thinkTime, startAt, drain, rounds, roundTrip, loss, sweepStreams, sweepConnections, slo
+    case locustMaster, userKind, usersPerConnection
     // Measuring: requests and connections
     case expectStatus, expectSize, expectSHA256, baseURI, h1, noTLSProto, connectionRate, ratePeriod
     case requestsPerConnection, connectionActiveTimeout, connectionInactivityTimeout, unixSocket, source, keepTrying
     case windowBits, connectionWindowBits, maxFrameSize, api
     // Measuring: results
     case json, csv, hdr, breakdown, html, markdown, svg, failIf, hgrm
+    case metricsListen, metricsPrefix
     // Serving
     case port, address, cleartext, caFile, portFile, force, dotFiles, latency, goawayAfter, closeAfter, idleTimeout
     case headTimeout, bodyTimeout, maxConnections, refuseEvery, maxStreams, resetAfterBytes, workers, workerQueue

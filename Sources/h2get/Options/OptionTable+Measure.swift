@@ -58,6 +58,16 @@ extension OptionTable {
         Option(
             .drain, nil, "drain", "TIME", of: .bench, in: .load,
             "Wait this long for requests in flight when -D is over. Default: 1s."),
+        Option(
+            .locustMaster, nil, "locust-master", "HOST[:PORT]", of: .bench, in: .load,
+            "Be a worker of this Locust master, which says how many users there are, until it quits. Default port: 5557."),
+        Option(
+            .userKind, nil, "user", "KIND", of: .bench, in: .load,
+            "Let a Locust user be a stream (one request at a time), a connection (a stream with one of its own), or rate=N "
+                + "(a stream with N requests a second). Default: stream."),
+        Option(
+            .usersPerConnection, nil, "users-per-connection", "N", of: .bench, in: .load,
+            "Let up to N Locust users share a connection. Default: 100; HTTP/1.1: 1."),
     ]
 
     private static let compareOptions: [Option] = [
@@ -211,6 +221,12 @@ extension OptionTable {
             "Exit with 99 if this holds, such as 'p99>50ms', 'errors>0.1%' or 'rate<1K'. Figures: "
                 + "\(FailCondition.metrics) (latencies are corrected, % is of the requests sent).", repeats: true,
             common: true),
+        Option(
+            .metricsListen, nil, "metrics-listen", "[ADDR:]PORT", of: .bench, in: .results,
+            "Serve live figures for Prometheus at /metrics on this port of 127.0.0.1, or of ADDR, such as 0.0.0.0."),
+        Option(
+            .metricsPrefix, nil, "metrics-prefix", "TEXT", of: .bench, in: .results,
+            "Begin the names of these figures with TEXT, such as k6_ for dashboards of k6. Default: h2get_."),
         Option(
             .output, "o", "output", "FILE", of: .merge, in: .results,
             "Write one log with all of it; - is stdout, instead of the percentiles.", common: true),

@@ -85,12 +85,12 @@ import Testing
         ("request:\n  - get: /", "1:1: unknown key 'request'; did you mean 'requests'?"),
         ("requests:\n  - gte: /", "2:5: unknown key 'gte'; did you mean 'get'?"),
         (
-            request + "wieght: 3",
-            "3:5: unknown key 'wieght'; a request has get, post, put, patch, delete, head, options"
+            request + "weihgt: 3",
+            "3:5: unknown key 'weihgt'; a request has get, post, put, patch, delete, head, options"
         ),
-        ("users:\n  - nam: x\n    requests:\n      - get: /", "2:5: unknown key 'nam'; did you mean 'name'?"),
-        ("tasks:\n  - reqests:\n      - get: /", "2:5: unknown key 'reqests'; did you mean 'requests'?"),
-        (request + "chekc: { status: 200 }", "3:5: unknown key 'chekc'; did you mean 'check'?"),
+        ("users:\n  - nme: x\n    requests:\n      - get: /", "2:5: unknown key 'nme'; did you mean 'name'?"),
+        ("tasks:\n  - reqeusts:\n      - get: /", "2:5: unknown key 'reqeusts'; did you mean 'requests'?"),
+        (request + "chceck: { status: 200 }", "3:5: unknown key 'chceck'; did you mean 'check'?"),
         (request + "check: { stauts: 200 }", "3:14: unknown key 'stauts'; did you mean 'status'?"),
         (request + "extract: { a: { jsno: /a } }", "3:21: unknown key 'jsno'; did you mean 'json'?"),
         (request + "check: { body: { contain: x } }", "3:22: unknown key 'contain'; did you mean 'contains'?"),

@@ -1,0 +1,42 @@
+internal import H2Client
+
+// Users that come and go while the measurement runs, and the figures that are looked at meanwhile.
+
+extension Worker {
+    /// Joins the control. Called when the worker starts.
+    func joinControl() {
+        guard let control else { return }
+        let (users, isStopped) = control.add(self)
+        setUsers(users)
+        if isStopped { stop() }
+    }
+
+    /// Sets the number of users of the whole measurement, of which this worker has its share.
+    func setUsers(_ number: Int) {
+        guard let rule = plan.users, isRunning else { return }
+        // What comes before the first user is not measured.
+        if number > 0 { beginMeasuring() }
+        users = Self.share(of: number, index, plan.threads)
+        while slots.count * rule.perConnection < users {
+            slots.append(ConnectionSlot(self, streams: 0, number: slots.count * plan.threads + index, share: .max))
+            slotsAlive += 1
+        }
+        for (position, slot) in slots.enumerated() {
+            slot.setUsers(min(max(users - position * rule.perConnection, 0), rule.perConnection))
+        }
+        noteLiveFigures()
+    }
+
+    /// Begins no more requests.
+    func stop() {
+        if case .warmUp = phase { finish(.complete) } else { deadline(.complete, drain: plan.drain) }
+    }
+
+    func noteLiveFigures() {
+        guard let liveCounts else { return }
+        let isOver = if case .over = phase { true } else { false }
+        liveCounts.note(
+            users: isOver ? 0 : users, inFlight: isOver ? 0 : inFlight, connections: isOver ? 0 : live.count,
+            currentFigures())
+    }
+}

@@ -45,6 +45,7 @@ let package = Package(
             name: "COpenSSL", pkgConfig: "openssl",
             providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
         .target(name: "CNghttp2", dependencies: ["CLibnghttp2", "COpenSSL"]),
+        .target(name: "CYAML"),
         .target(name: "H2Platform", swiftSettings: strict),
         .systemLibrary(
             name: "CBrotli", pkgConfig: "libbrotlienc", providers: [.apt(["libbrotli-dev"]), .brew(["brotli"])]),
@@ -64,7 +65,7 @@ let package = Package(
             name: "H2ClientTesting", dependencies: ["CNghttp2", "H2Client", "H2Platform", httpTypes],
             swiftSettings: strict),
         .target(
-            name: "H2Measure", dependencies: ["H2Client", "H2Platform", "CZlib", histogram, httpTypes],
+            name: "H2Measure", dependencies: ["CYAML", "CZlib", "H2Client", "H2Platform", histogram, httpTypes],
             swiftSettings: strict + small),
         .executableTarget(
             name: "h2get",

@@ -23,6 +23,12 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
     private var lastFailure = ""
     private var lastCode = H2Error.Code.connectFailed
     var wanting: Wanting
+    /// The users of a scenario that neither have a request under way nor wait before their next one. There may be fewer than
+    /// streams that want to begin or rest: each is made for its first request.
+    private var scenarioUsers = Ring<ScenarioRun>(capacity: 4)
+    /// The users that the slot has, if the plan has users, and how many more leave once their requests are over.
+    private var users = 0
+    private var leaving = 0
     /// Requests to be retried.
     private var retries = Ring<Pending>(capacity: 4)
     /// The number of tasks that run.
@@ -46,12 +52,14 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
         var notes = DirectStream.Notes()
         /// The error of the previous attempt; nil for the first.
         var failure: H2Error?
+        /// Whose request it is, in a scenario.
+        var user: ScenarioRun?
     }
 
     init(_ worker: Worker, streams: Int, number: Int, share: Int) {
         self.worker = worker
         self.number = number
-        wanting = Wanting(count: streams)
+        wanting = Wanting(count: worker.plan.users == nil ? streams : 0)
         left = share
     }
 
@@ -127,7 +135,7 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
             withUnsafeMutablePointer(to: &request.notes) {
                 worker.failed($0, failure, on: Worker.StreamID(connection: 0, stream: 0))
             }
-            wanting.rest()
+            rest(request.user)
         }
     }
 
@@ -162,12 +170,116 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
     private func next(_ ableAt: UInt64) -> Pending? {
         // A retry is not a new request, and may be sent even if no new one may.
         if let request = retries.popFirst() { return request }
-        guard maySend, let time = wanting.popFirst() else { return nil }
+        guard let request = nextNew(ableAt) else { return nil }
         promised += 1
-        var request = Pending()
-        request.notes.intendedAt = time
-        request.notes.ableAt = ableAt
         return request
+    }
+
+    /// The next request that is not a retry; nil if there is none.
+    private func nextNew(_ ableAt: UInt64) -> Pending? {
+        while maySend, let time = wanting.popFirst() {
+            var request = Pending()
+            request.notes.intendedAt = time
+            request.notes.ableAt = ableAt
+            if let scenario = worker.plan.scenario {
+                let user = scenarioUsers.popFirst() ?? ScenarioRun(scenario, worker)
+                guard isReady(user), let step = user.request?.step else { continue }
+                request.user = user
+                request.notes.request = step
+            }
+            return request
+        }
+        return nil
+    }
+
+    /// Whether the user of a scenario has a request to send now. Otherwise it waits, which a timer ends.
+    private func isReady(_ user: ScenarioRun) -> Bool {
+        if user.request != nil { return true }
+        switch user.state.next() {
+        case .send(let request):
+            user.request = request
+            guard request.waitNanoseconds > 0 else { return true }
+            think(request.waitNanoseconds, user)
+        case .fail(let step, let wait, let reason):
+            var notes = DirectStream.Notes()
+            (notes.intendedAt, notes.ableAt, notes.request) = (worker.loop.now, worker.loop.now, step)
+            withUnsafeMutablePointer(to: &notes) {
+                take($0)
+                worker.ended()
+                worker.unsendable($0, because: reason)
+            }
+            think(max(wait, 1), user)
+        }
+        return false
+    }
+
+    /// A request begins, one of those left.
+    private func take(_ notes: UnsafeMutablePointer<DirectStream.Notes>) {
+        guard worker.began(notes, now: worker.tick(), gap: gap) else { return }
+        if left > 0 { left -= 1 } else { worker.orphaned -= 1 }
+    }
+
+    /// A stream, or a user, whose request is over rests.
+    private func rest(_ user: ScenarioRun?) {
+        wanting.rest()
+        if let user { scenarioUsers.append(user) }
+    }
+
+    /// A stream, or a user, whose request is over wants to begin another, if it still may.
+    private func goOn(_ user: ScenarioRun?) {
+        if leaving > 0 {
+            leaving -= 1
+            return closeIfUnused()
+        }
+        guard maySend else { return rest(user) }
+        if let user, !isReady(user) { return }
+        wanting.append(worker.loop.now)
+        if let user { scenarioUsers.append(user) }
+    }
+
+    // MARK: - Users
+
+    /// Users come, or go: at once if they wait or think, otherwise when their responses are there.
+    func setUsers(_ count: Int) {
+        guard count != users, !hasGivenUp else { return }
+        let change = count - users
+        users = count
+        if change > 0 {
+            let stay = min(change, leaving)
+            leaving -= stay
+            wanting.add(change - stay, now: worker.loop.now)
+            if hasStarted { pump() } else { start() }
+        } else {
+            var left = -change
+            while left > 0, let timer = thinking.popLast() {
+                guard timer.isScheduled else { continue }
+                worker.loop.cancel(timer)
+                taskEnded()
+                left -= 1
+            }
+            leaving += wanting.remove(left)
+            closeIfUnused()
+        }
+    }
+
+    /// Closes the connection if no user needs it any more.
+    private func closeIfUnused() {
+        guard worker.plan.users != nil, users == 0, leaving == 0, retries.isEmpty, let connection else { return }
+        rotate(connection)
+    }
+
+    /// Users wait for no connection that cannot be established: each has a failed request, and then wants to begin another.
+    private func failWanting(_ error: H2Error) {
+        for _ in 0..<wanting.count {
+            guard var request = nextNew(worker.loop.now) else { return }
+            withUnsafeMutablePointer(to: &request.notes) {
+                take($0)
+                worker.ended()
+                worker.failed($0, error, on: Worker.StreamID(connection: 0, stream: 0))
+            }
+            request.user?.failed()
+            goOn(request.user)
+        }
     }
 
     /// Sends one request after the other, as long as the connection has a stream for them.
@@ -180,9 +292,9 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
             let depthBefore = notes.pointee.depth
             notes.pointee = request.notes
             notes.pointee.depth = max(depthBefore, request.notes.depth)
-            if let failure = await attempt(notes, isFirst: request.failure == nil, on: connection) {
+            if let failure = await attempt(notes, isFirst: request.failure == nil, for: request.user, on: connection) {
                 notes.pointee.attempts += 1
-                retries.append(Pending(notes: notes.pointee, failure: failure))
+                retries.append(Pending(notes: notes.pointee, failure: failure, user: request.user))
             }
             connection.tasks -= 1
             goneIfIdle(connection)
@@ -198,19 +310,18 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
 
     /// Sends a request once. Returns the error if the request has to be retried.
     private nonisolated(nonsending) func attempt(
-        _ notes: UnsafeMutablePointer<DirectStream.Notes>, isFirst: Bool, on connection: AsyncConnection
+        _ notes: UnsafeMutablePointer<DirectStream.Notes>, isFirst: Bool, for user: ScenarioRun?,
+        on connection: AsyncConnection
     ) async -> H2Error? {
         if isFirst {
             promised -= 1
             guard maySend else {
-                wanting.rest()
+                rest(user)
                 return nil
             }
         }
         notes.pointee.depth = max(notes.pointee.depth, depthAtConnect)
-        if worker.began(notes, now: worker.tick(), gap: gap) {
-            if left > 0 { left -= 1 } else { worker.orphaned -= 1 }
-        }
+        take(notes)
         notes.pointee.wasSentBlindly = !connection.knowsStreamLimit
         connection.requests += 1
         if connection.requests >= worker.plan.requestsPerConnection ?? .max { rotate(connection) }
@@ -218,11 +329,12 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
         var wasHeardOf = false
         var streamID = Worker.StreamID(connection: connection.info.id.number, stream: 0)
         do {
-            let response = try await connection.send(worker.plan.requests[notes.pointee.request])
+            let response = try await connection.send(
+                try user?.made(worker.plan) ?? worker.plan.requests[notes.pointee.request])
             wasHeardOf = true
             streamID.stream = Int(response.streamID)
             let headAt = worker.loop.now
-            let (bytes, digest) = try await take(response.body)
+            let (bytes, digest, kept) = try await take(response.body, keeps: user?.needsBody ?? false)
             worker.ended()
             noteAnswer(connection)
             guard !isOver else {
@@ -232,7 +344,9 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
                     bodyBytes: bytes, on: streamID)
                 return nil
             }
-            if let why = worker.unexpected(status: response.status.code, bodyBytes: bytes, digest: digest) {
+            let unexpected = worker.unexpected(status: response.status.code, bodyBytes: bytes, digest: digest)
+            let failedCheck = user?.answered(response, kept, latency: worker.tick() - notes.pointee.beganAt)
+            if let why = unexpected ?? failedCheck {
                 worker.failed(
                     notes, unexpected: why, headAt: headAt, status: response.status.code, bodyBytes: bytes, on: streamID
                 )
@@ -258,39 +372,40 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
                 }
             }
             worker.failed(notes, failure, cutOff: connection.cutOff, on: streamID)
+            user?.failed()
         }
         notes.pointee.depth += 1
         depth = max(depth, notes.pointee.depth)
         worker.noteDepth(depth)
-        if !maySend {
-            wanting.rest()
-        } else if case let time = worker.plan.thinkTime.clampedNanoseconds, time > 0 {
-            think(time)
+        if user == nil, maySend, leaving == 0, case let time = worker.plan.thinkTime.clampedNanoseconds, time > 0 {
+            think(time, nil)
         } else {
-            wanting.append(worker.loop.now)
+            goOn(user)
         }
         return nil
     }
 
-    /// Reads a body to its end, keeping only the figures that the plan needs.
+    /// Reads a body to its end, keeping only what the plan needs, and of the body itself the first bytes.
     private nonisolated(nonsending) func take(
-        _ body: HTTPResponseBody
-    ) async throws -> (bytes: Int, digest: BodyDigest?) {
-        guard worker.plan.expectation?.sha256 != nil else { return (try await body.discard(), nil) }
-        let digest = BodyDigest()
+        _ body: HTTPResponseBody, keeps: Bool
+    ) async throws -> (bytes: Int, digest: BodyDigest?, kept: [UInt8]) {
+        let digest = worker.plan.expectation?.sha256 != nil ? BodyDigest() : nil
+        guard keeps || digest != nil else { return (try await body.discard(), nil, []) }
         var count = 0
+        var kept: [UInt8] = []
         for try await chunk in body {
             count += chunk.count
-            digest.add(chunk.bytes)
+            digest?.add(chunk.bytes)
+            if keeps { kept += chunk.bytes.prefix(ScenarioRun.maximumBody - kept.count) }
         }
-        return (count, digest)
+        return (count, digest, kept)
     }
 
-    /// A stream rests.
-    private func think(_ nanoseconds: UInt64) {
+    /// A stream, or a user, rests.
+    private func think(_ nanoseconds: UInt64, _ user: ScenarioRun?) {
         running += 1
         let timer = worker.loop.schedule(after: nanoseconds) { [self] in
-            if maySend { wanting.append(worker.loop.now) } else { wanting.rest() }
+            goOn(user)
             // Not each time: there may be very many.
             if thinking.count > 2 * thinkingKept {
                 thinking.removeAll { !$0.isScheduled }
@@ -358,6 +473,7 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
             } catch let error as H2Error {
                 guard !isOver else { return }
                 worker.connectFailed(error)
+                if worker.plan.users != nil { failWanting(error) }
                 failuresInARow += 1
                 (lastFailure, lastCode) = (error.message, error.code)
                 offerRest()
@@ -385,6 +501,7 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
         depthAtConnect = depth + made.info.roundTripsToOpen
         worker.connected(made, again: hasConnected)
         hasConnected = true
+        closeIfUnused()
     }
 
     private nonisolated(nonsending) func connect() async throws -> any OwnedConnection {

@@ -38,6 +38,7 @@ package struct Bench: Sendable {
         let requests = try preparedRequests()
         precondition(!requests.isEmpty, "a measurement has a request")
         precondition(plan.threads <= plan.connections || plan.users != nil, "a loop has a connection")
+        precondition(plan.scenario == nil || plan.api == .async && plan.requests.count == plan.scenario?.steps.count)
         guard plan.api == .direct || plan.pace == .closed else {
             throw H2Error(
                 .invalidRequest, message: "an open loop is not measured by the async API",
@@ -106,7 +107,10 @@ package struct Bench: Sendable {
                 all.append(prepared)
                 continue
             }
-            let prepared = try PreparedRequest(request.request, body: request.body, to: plan.origin)
+            var sent = request.request
+            // The path of a scenario's step may have variables, and is prepared by the API that sends it.
+            if plan.scenario != nil { sent.path = "/" }
+            let prepared = try PreparedRequest(sent, body: request.body, to: plan.origin)
             known[request] = prepared
             all.append(prepared)
         }

@@ -144,6 +144,13 @@ package struct BenchPlan: Sendable {
     }
 
     package var expectation: Expectation?
+    /// What the users do, nil for sending `requests` in turn. `requests` then has one for each of its steps, with the fields that
+    /// all have (`scenarioRequests`), and each stream is a user. With the async API only.
+    package var scenario: Scenario?
+    /// The number of the first user of a scenario, so that machines can have users of their own.
+    package var firstUser = 0
+    /// What the users of a scenario choose at random: the same plan with the same seed has the same users.
+    package var scenarioSeed: UInt64 = 0
     /// Whether to report latency by status and by request too (`BenchResult.byStatus`, `byRequest`).
     package var breaksDown = false
     /// How long requests run uncounted before the measurement begins.

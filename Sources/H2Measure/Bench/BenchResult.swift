@@ -92,6 +92,9 @@ package struct BenchResult: Sendable {
         package init() {}
     }
 
+    /// How far this machine's clock was ahead of the server's; nil if that was not measured.
+    package var clock: HistogramLogNotes.Clock?
+
     package struct Connections: Sendable, Equatable {
         /// Connection slots that wanted a connection, and those of them that never had one; `opened - reopened` had one.
         package var wanted = 0

@@ -25,6 +25,8 @@ protocol BenchSlot: AnyObject {
 
     /// Sends waiting requests, as far as there is room, and makes sure that there is a connection.
     func pump()
+    /// Sets the number of users here, for a plan with users.
+    func setUsers(_ count: Int)
     /// The measurement is over.
     func end()
 }

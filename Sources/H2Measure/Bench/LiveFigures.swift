@@ -111,8 +111,11 @@ package struct LiveNames: Sendable {
     package init(_ plan: BenchPlan) {
         var known: [Name: Int] = [:]
         var all: [Name] = []
-        indexes = plan.requests.map { request in
-            var name = Name(method: request.request.method.rawValue, path: request.request.path ?? "/")
+        let steps = plan.scenario?.steps
+        indexes = plan.requests.enumerated().map { index, request in
+            var name =
+                steps?[index].reportedAs
+                ?? Name(method: request.request.method.rawValue, path: request.request.path ?? "/")
             if all.count >= Self.maximumCount, known[name] == nil { name = Name(method: name.method, path: "(others)") }
             if let index = known[name] { return index }
             known[name] = all.count

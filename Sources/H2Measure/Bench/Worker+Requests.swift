@@ -42,9 +42,10 @@ extension Worker {
         return true
     }
 
-    /// Chooses the next of several requests; a script has chosen it already.
+    /// Chooses the next of several requests; a script or a scenario has chosen it already.
     private func chooseRequest(_ notes: UnsafeMutablePointer<DirectStream.Notes>) {
         if case .script = plan.pace { return }
+        if plan.scenario != nil { return }
         notes.pointee.request = nextRequest
         nextRequest += 1
         if nextRequest == requests.count { nextRequest = 0 }
@@ -148,6 +149,12 @@ extension Worker {
     ) {
         if notes.pointee.isMeasured { findings.statuses[status] += 1 }
         failed(notes, kind: why, headAt: headAt, status: status, bodyBytes: bodyBytes, on: stream)
+    }
+
+    /// A request that cannot be sent, for a reason that its user has.
+    func unsendable(_ notes: UnsafeMutablePointer<DirectStream.Notes>, because why: String) {
+        failed(
+            notes, kind: why, headAt: 0, status: 0, bodyBytes: 0, on: StreamID(connection: 0, stream: 0))
     }
 
     /// A stream: the connection's number, and the stream's on it.

@@ -17,14 +17,22 @@ extension Worker {
         // What comes before the first user is not measured.
         if number > 0 { beginMeasuring() }
         users = Self.share(of: number, index, plan.threads)
-        while slots.count * rule.perConnection < users {
-            slots.append(ConnectionSlot(self, streams: 0, number: slots.count * plan.threads + index, share: .max))
+        while slotCount * rule.perConnection < users {
+            addSlot(number: slotCount * plan.threads + index, streams: 0, share: .max)
             slotsAlive += 1
         }
-        for (position, slot) in slots.enumerated() {
+        for (position, slot) in allSlots.enumerated() {
             slot.setUsers(min(max(users - position * rule.perConnection, 0), rule.perConnection))
         }
         noteLiveFigures()
+    }
+
+    private var slotCount: Int { slots.count + asyncSlots.count }
+
+    /// The number of another user of a scenario, which no other user of the measurement has.
+    func nextUserNumber() -> Int {
+        defer { usersMade += 1 }
+        return plan.firstUser + usersMade * plan.threads + index
     }
 
     /// Begins no more requests.

@@ -61,8 +61,9 @@ final class Worker: @unchecked Sendable {
     let control: BenchControl?
     /// Nil unless the plan collects figures.
     let liveCounts: LiveCounts?
-    /// The worker's part of the plan's users.
+    /// The worker's part of the plan's users, and the number of users of a scenario that it has had.
     @exclusivity(unchecked) var users = 0
+    @exclusivity(unchecked) var usersMade = 0
     /// State shared with the other workers; nil if this is the only one.
     let peers: WorkerGroup?
 
@@ -266,11 +267,14 @@ final class Worker: @unchecked Sendable {
             let number = position * plan.threads + index
             var share = Int.max
             if case .requests(let count) = plan.extent { share = Self.share(of: count, number, plan.connections) }
-            switch plan.api {
-            case .direct: slots.append(ConnectionSlot(self, streams: plan.streams, number: number, share: share))
-            case .async:
-                asyncSlots.append(AsyncConnectionSlot(self, streams: plan.streams, number: number, share: share))
-            }
+            addSlot(number: number, streams: plan.streams, share: share)
+        }
+    }
+
+    func addSlot(number: Int, streams: Int, share: Int) {
+        switch plan.api {
+        case .direct: slots.append(ConnectionSlot(self, streams: streams, number: number, share: share))
+        case .async: asyncSlots.append(AsyncConnectionSlot(self, streams: streams, number: number, share: share))
         }
     }
 

@@ -16,8 +16,10 @@ package enum HistogramLog {
 
     /// The whole log of one measurement. If the intervals' histograms were not kept (`keepsIntervalHistograms`), the latency is
     /// one line.
-    package static func text(_ result: BenchResult) -> String {
-        var text = head(startedAt: result.startedAt)
+    /// - Parameter verdicts: noted in the log, for `HistogramLogMerge`.
+    package static func text(_ result: BenchResult, verdicts: [Verdict] = []) -> String {
+        var text = head(
+            startedAt: result.startedAt - (result.clock?.offset ?? 0), HistogramLogNotes(result, verdicts))
         let tagged = [
             ("corrected", result.corrected), ("first_byte", result.firstByte), ("connect", result.connect),
             ("tls", result.handshake),
@@ -64,12 +66,12 @@ package enum HistogramLog {
     }
 
     /// - Parameter startedAt: seconds since 1970.
-    static func head(startedAt: Double) -> String {
+    static func head(startedAt: Double, _ notes: HistogramLogNotes = HistogramLogNotes()) -> String {
         let date = date(startedAt)
         return """
             #[h2get bench: nanoseconds; lines without a tag are the latency of responses, by interval]
             #[Histogram log format version 1.3]
-            #[StartTime: \(fixed(startedAt, 3)) (seconds since epoch)\(date.isEmpty ? "" : ", \(date)")]
+            \(notes.text)#[StartTime: \(fixed(startedAt, 3)) (seconds since epoch)\(date.isEmpty ? "" : ", \(date)")]
             #[BaseTime: \(fixed(startedAt, 3)) (seconds since epoch)]
             \(legend)
 

@@ -25,20 +25,32 @@ package struct HistogramLogMerge {
     package private(set) var series: [Series] = []
     /// The file names as given.
     package private(set) var files: [String] = []
+    /// What each says of its measurement, and when it measured.
+    private var notes: [HistogramLogNotes] = []
+    private var times = HistogramLogTimes(logs: [])
+    /// Seconds by which the clock of each log's machine was ahead.
+    private let clockOffsets: [Double]
 
-    package init() {}
+    /// - Parameter clockOffsets: how far the clock of the machine of each log was ahead, in seconds, in the order of the logs;
+    ///   empty if none was.
+    package init(clockOffsets: [Double] = []) { self.clockOffsets = clockOffsets }
 
     /// Reads the log at `path` and adds it.
     /// - Throws: `HistogramLogError`; lines read before the error remain added, so discard the merge.
     package mutating func add(path: String) throws {
-        files.append(path)
-        try HistogramLogReader.read(path: path) { try take($0) }
+        begin(path)
+        notes.append(try HistogramLogReader.read(path: path) { try take($0) })
     }
 
     /// Adds the log in `text`, which errors call `file`.
     package mutating func add(_ text: String, file: String) throws {
+        begin(file)
+        notes.append(try HistogramLogReader.read(Array(text.utf8), file: file) { try take($0) })
+    }
+
+    private mutating func begin(_ file: String) {
         files.append(file)
-        try HistogramLogReader.read(Array(text.utf8), file: file) { try take($0) }
+        times.logs.append(HistogramLogTimes.Log(file: file))
     }
 
     private mutating func take(_ interval: HistogramLogReader.Interval) throws {
@@ -51,9 +63,12 @@ package struct HistogramLogMerge {
             series.insert(Series(tag: interval.tag), at: index!)
         }
         try series[index!].sum.add(interval.payload)
+        let log = files.count - 1
+        let start = interval.start - (log < clockOffsets.count ? clockOffsets[log] : 0)
         series[index!].intervals += 1
-        series[index!].start = min(series[index!].start, interval.start)
-        series[index!].end = max(series[index!].end, interval.start + interval.length)
+        series[index!].start = min(series[index!].start, start)
+        series[index!].end = max(series[index!].end, start + interval.length)
+        if interval.tag == nil { times.logs[log].add(start, interval.length) }
     }
 
     /// The series with this name; nil if there is none.
@@ -73,9 +88,46 @@ package struct HistogramLogMerge {
                     + "\(grouped(entry.intervals, "interval")) over \(timeText(seconds: max(entry.end - entry.start, 0)))",
                 width: width)
         }
+        text += logLines(width: width, style: style)
         text.append("")
         let table = PercentileTable(series.map { (printable($0.name), $0.histogram) })
         return (text + table.lines(width: width, style: style)).map { $0 + "\n" }.joined()
+    }
+
+    /// A line for each log, and what is to be said about them.
+    private func logLines(width: Int, style: TextStyle) -> [String] {
+        var lines: [String] = []
+        var remarks: [HistogramLogNotes.Remark] = times.sentences(name: printable).map {
+            HistogramLogNotes.Remark(isWarning: true, text: $0)
+        }
+        for (index, log) in times.logs.enumerated() where !log.parts.isEmpty {
+            let notes = notes[index]
+            var parts = ["\(HistogramLogTimes.time(log.start)) to \(HistogramLogTimes.time(log.end))"]
+            if let sent = notes.sent { parts.append(grouped(sent, "request")) }
+            if let failed = notes.failed { parts.append("\(grouped(failed)) failed") }
+            if let clock = notes.clock {
+                parts.append("clock \(fixed(clock.offset, 2)) s ahead of the server's, which is allowed for")
+            }
+            lines += wrapped("\(printable(log.file)): \(parts.joined(separator: ", "))", width: width)
+            // A single log's own remarks are in its own summary, too; of several it must be clear which one they are about.
+            remarks += notes.remarks.map { remark in
+                var remark = remark
+                remark.text = "\(printable(log.file)): \(printable(remark.text))"
+                return remark
+            }
+        }
+        let sums = (notes.compactMap(\.sent).reduce(0, +), notes.compactMap(\.failed).reduce(0, +))
+        if notes.count > 1, notes.allSatisfy({ $0.sent != nil }) {
+            lines.append("together: \(grouped(sums.0, "request")), \(grouped(sums.1)) failed")
+        }
+        for remark in remarks {
+            let kind = remark.isWarning ? style.yellow("warning:") : "note:"
+            lines += wrapped("\(remark.isWarning ? "warning:" : "note:") \(remark.text)", width: width, indent: 2)
+                .enumerated().map { index, line in
+                    index == 0 ? kind + line.dropFirst(remark.isWarning ? 8 : 5) : line
+                }
+        }
+        return lines
     }
 
     /// The percentiles of one series in the format of HdrHistogram's plotters (`.hgrm`), in milliseconds.

@@ -34,11 +34,13 @@ struct HistogramLogReader {
     private var startTime: Double?
     private var baseTime: Double?
     private var intervals = 0
+    private var notes = HistogramLogNotes()
 
     private init(file: String) { self.file = file }
 
     /// Calls `each` for each line of the file at `path`.
-    static func read(path: String, each: (Interval) throws -> Void) throws {
+    /// - Returns: what the log says besides.
+    static func read(path: String, each: (Interval) throws -> Void) throws -> HistogramLogNotes {
         var reader = HistogramLogReader(file: path)
         let descriptor = openForReading(path)
         guard descriptor >= 0 else { throw reader.unreadable() }
@@ -58,14 +60,16 @@ struct HistogramLogReader {
             try reader.takeLines(of: &rest, each: each)
         }
         try reader.finish(rest, each: each)
+        return reader.notes
     }
 
     /// Calls `each` for each line of `text`, which errors call `file`.
-    static func read(_ text: [UInt8], file: String, each: (Interval) throws -> Void) throws {
+    static func read(_ text: [UInt8], file: String, each: (Interval) throws -> Void) throws -> HistogramLogNotes {
         var reader = HistogramLogReader(file: file)
         var rest = text
         try reader.takeLines(of: &rest, each: each)
         try reader.finish(rest, each: each)
+        return reader.notes
     }
 
     // MARK: Lines
@@ -129,6 +133,7 @@ struct HistogramLogReader {
 
     private mutating func takeComment(_ bytes: ArraySlice<UInt8>) throws {
         let text = String(decoding: bytes, as: UTF8.self)
+        notes.take(text)
         for (name, path) in [("[StartTime:", \Self.startTime), ("[BaseTime:", \Self.baseTime)]
         where text.hasPrefix(name) {
             let value = text.dropFirst(name.count).drop { $0 == " " }.prefix { $0 != " " && $0 != "]" }

@@ -4,6 +4,7 @@ import H2Measure
 struct BenchMerge {
     private let files: [String]
     private let results: ResultFiles
+    private let clockOffsets: [Double]
 
     init(_ arguments: Arguments) throws {
         let files = arguments.operands
@@ -18,11 +19,27 @@ struct BenchMerge {
             throw Failure.usage("\(printable(files[index])) is named twice, and would count twice; name each log once")
         }
         results = try ResultFiles(arguments, [.merged, .hgrm])
+        clockOffsets = try arguments.value(.clockOffset, Self.offsets) ?? []
+        guard clockOffsets.isEmpty || clockOffsets.count == files.count else {
+            throw Failure.usage(
+                "--clock-offset has \(clockOffsets.count) of the \(counted(files.count, "log"))' clocks; write one for each, "
+                    + "0 for one that was right")
+        }
+    }
+
+    private static func offsets(_ text: String) throws -> [Double] {
+        try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+            let isNegative = part.utf8.first == UInt8(ascii: "-")
+            guard let seconds = QuantityText.decimal(isNegative ? part.dropFirst() : part), seconds < 1e9 else {
+                throw BadValue("write seconds with commas between, such as 0,1.5,-0.2")
+            }
+            return isNegative ? -seconds : seconds
+        }
     }
 
     /// - Throws: `Failure`, in which case no file is written.
     func run() throws {
-        var merge = HistogramLogMerge()
+        var merge = HistogramLogMerge(clockOffsets: clockOffsets)
         for file in files {
             do { try merge.add(path: file) } catch let error as HistogramLogError {
                 throw Failure(.readFailed, error.description)

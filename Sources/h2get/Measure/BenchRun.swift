@@ -36,10 +36,11 @@ struct BenchRun: Sendable {
             }
         }
         if settings.isVerbose { console.say("h2get: measures \(plan.inWords)") }
+        let clock = settings.alignsClock ? try await ServerClock.measure(plan).notes : nil
         let metrics = try settings.metrics.map { try MetricsServer($0, plan, control, reader: 1) }
         if let metrics, !settings.isSilent { console.say("h2get: figures for Prometheus at \(metrics.url)") }
         let measuring = bench
-        let result: BenchResult
+        var result: BenchResult
         do {
             result =
                 if let locust = settings.locust {
@@ -52,6 +53,7 @@ struct BenchRun: Sendable {
             throw error
         }
         await metrics?.stop()
+        result.clock = clock
         console.wipeProgress()
         let report = BenchReport(result, plan, conditions: settings.conditions, context: settings.context)
         var logFailure: Failure?

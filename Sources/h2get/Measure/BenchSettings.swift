@@ -17,6 +17,8 @@ struct BenchSettings: MeasureSettings {
     let locust: LocustSettings?
     /// Nil unless live figures are served.
     let metrics: MetricsSettings?
+    /// Whether to find out how far the clock is ahead of the server's.
+    let alignsClock: Bool
     let isSilent: Bool
     let isVerbose: Bool
     let context: ReportContext
@@ -25,7 +27,8 @@ struct BenchSettings: MeasureSettings {
     init(_ arguments: Arguments) throws {
         try Self.checkStandardInput(arguments)
         let base = try arguments.text(.baseURI)
-        api = try arguments.value(.api, Quantity.choice(BenchPlan.API.self)) ?? .direct
+        let scenario = try Self.scenario(arguments)
+        api = try arguments.value(.api, Quantity.choice(BenchPlan.API.self)) ?? (scenario == nil ? .direct : .async)
         let script = try Self.script(arguments, base: base, api)
         let urls =
             if let script {
@@ -42,6 +45,7 @@ struct BenchSettings: MeasureSettings {
         plan = BenchPlan(
             origin: urls.origin, requests: try urls.requests(method, fields: arguments.all(.header), body: body))
         plan.expectation = expectation
+        try setScenario(scenario, urls, arguments)
         plan.protocols = try connection.protocols(arguments)
         plan.configuration = try connection.configuration(arguments)
         plan.connections = try arguments.value(.clients, Quantity.count(in: 1...1_000_000)) ?? 1
@@ -49,6 +53,7 @@ struct BenchSettings: MeasureSettings {
         plan.api = api
         locust = try LocustSettings(arguments, isHTTP1: plan.protocols.isHTTP1)
         metrics = try MetricsSettings(arguments)
+        alignsClock = arguments.isOn(.alignClock)
         conditions = try arguments.values(.failIf) { try FailCondition($0) }
         (isSilent, isVerbose) = try arguments.messages
         context = ReportContext(arguments)
@@ -62,6 +67,9 @@ struct BenchSettings: MeasureSettings {
         try setConnections(arguments)
         try setTLS(arguments)
         plan.keepsIntervalHistograms = files.contains(.hdr)
+        guard !alignsClock || files.contains(.hdr) else {
+            throw Failure.usage("--align-clock is for the times of the --hdr log, and there is none")
+        }
         plan.breaksDown = arguments.isOn(.breakdown)
         plan.collectsFigures = locust != nil || metrics != nil
         plan.startAt = try arguments.value(.startAt, Quantity.unixTime)
@@ -161,6 +169,42 @@ struct BenchSettings: MeasureSettings {
         return script
     }
 
+    private static func scenario(_ arguments: Arguments) throws -> Scenario? {
+        guard let path = try arguments.text(.scenario) else {
+            guard !arguments.isGiven(.firstUser) else {
+                throw Failure.usage("--first-user is about the users of a scenario: it goes with --scenario")
+            }
+            return nil
+        }
+        let said: [OptionKey] = [
+            .request, .head, .data, .inputFile, .baseURI, .timingScriptFile, .requestRate, .rps, .stages, .ramp,
+            .arrivals, .thinkTime, .userKind,
+        ]
+        if let option = said.lazy.compactMap({ arguments.last($0) }).first?.spelling {
+            throw Failure.usage("--scenario says what is sent, and when: leave out \(option)")
+        }
+        guard try arguments.text(.api) ?? "async" == "async" else {
+            throw Failure.usage("--scenario needs the async API: leave out --api")
+        }
+        do { return try Scenario.load(path: path) } catch {
+            let problems = error.problems.map(\.description) + (error.isCutShort ? ["further problems are not shown"] : [])
+            // A line for each.
+            for problem in problems.dropLast() { ErrorOutput.standard.put("h2get: (2) \(problem)\n") }
+            throw Failure.usage(problems.last ?? "")
+        }
+    }
+
+    private mutating func setScenario(_ scenario: Scenario?, _ urls: MeasuredURLs, _ arguments: Arguments) throws {
+        guard let scenario else { return }
+        guard urls.targets.count == 1, urls.targets[0].path == "/" else {
+            throw Failure.usage(
+                "the paths are those of --scenario: give one URL with scheme, host and port, such as \(urls.origin)")
+        }
+        plan.requests = scenario.requests(plan.requests[0].request)
+        plan.scenario = scenario
+        plan.firstUser = try arguments.value(.firstUser, Quantity.count(in: 0...1_000_000_000)) ?? 0
+    }
+
     private mutating func setPace(_ arguments: Arguments, _ script: TimingScript?) throws {
         let requestRate = try arguments.value(.requestRate, ArrivalRate.init(text:))
         let ratePerConnection = try arguments.value(.rps, Quantity.rate)
@@ -189,9 +233,10 @@ struct BenchSettings: MeasureSettings {
         }
         plan.arrivesAtRandom = arrivals == .poisson
         let seed = try arguments.value(.seed, Quantity.count(in: 0...4_294_967_295))
-        guard seed == nil || plan.arrivesAtRandom else {
-            throw Failure.usage("--seed is for random arrivals: it goes with --arrivals poisson")
+        guard seed == nil || plan.arrivesAtRandom || plan.scenario != nil else {
+            throw Failure.usage("--seed is for what is random: it goes with --arrivals poisson, or --scenario")
         }
+        if plan.scenario != nil { plan.scenarioSeed = seed.map(UInt64.init) ?? .random(in: 0...UInt64.max) }
         // Machines that measure together must not send in lockstep.
         if plan.arrivesAtRandom { plan.arrivalSeed = UInt64(seed ?? Int(UInt32.random(in: 0...UInt32.max))) }
         plan.thinkTime = thinkTime ?? .zero
@@ -229,6 +274,8 @@ struct BenchSettings: MeasureSettings {
         plan.connections = plan.threads
         plan.streams = locust.users.perConnection
         plan.drain = try arguments.value(.drain, Quantity.time) ?? plan.drain
+        // A scenario has checks of its own.
+        if plan.scenario != nil { return }
         // As for Locust's own users.
         var expectation = plan.expectation ?? BenchPlan.Expectation()
         expectation.statuses = expectation.statuses ?? Set(200...399)

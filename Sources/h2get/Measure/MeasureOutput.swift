@@ -38,7 +38,7 @@ struct BenchReport: MeasureReport, Sendable {
 
     var json: String { BenchJSON.text(result, plan, verdicts: verdicts, outcomes: outcomes, context: context) }
 
-    var histogramLog: String { HistogramLog.text(result) }
+    var histogramLog: String { HistogramLog.text(result, verdicts: verdicts) }
 
     var page: String {
         BenchPage(plan: plan, result: result, verdict: sentences, context: context).html()

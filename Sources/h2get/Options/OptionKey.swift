@@ -41,7 +41,7 @@ enum OptionKey: CaseIterable, Sendable {
     // Measuring: load
     case requests, duration, clients, streams, threads, warmUpTime, requestRate, ramp, rps, stages, timingScriptFile
     case arrivals, seed, thinkTime, startAt, drain, rounds, roundTrip, loss, sweepStreams, sweepConnections, slo
-    case locustMaster, userKind, usersPerConnection
+    case locustMaster, userKind, usersPerConnection, scenario, firstUser, alignClock, clockOffset
     // Measuring: requests and connections
     case expectStatus, expectSize, expectSHA256, baseURI, h1, noTLSProto, connectionRate, ratePeriod
     case requestsPerConnection, connectionActiveTimeout, connectionInactivityTimeout, unixSocket, source, keepTrying

@@ -47,14 +47,25 @@ extension OptionTable {
             "Let the requests of an open loop arrive evenly, or at random as from many users (poisson). Default: even."),
         Option(
             .seed, nil, "seed", "N", of: .bench, in: .load,
-            "Repeat the random arrivals of a run. Default: other arrivals each time."),
+            "Repeat the random arrivals, or the users of --scenario, of a run. Default: others each time."),
         Option(
             .thinkTime, nil, "think-time", "TIME", of: .bench, in: .load,
             "Closed loop: let each stream rest between a response and its next request."),
         Option(
+            .scenario, nil, "scenario", "FILE", of: .bench, in: .load,
+            "Let each stream be a user of this scenario, a YAML file with requests, values, checks and waits; the URL says "
+                + "where the server is."),
+        Option(
+            .firstUser, nil, "first-user", "N", of: .bench, in: .load,
+            "Count the users of --scenario from N, so that machines have users of their own. Default: 0."),
+        Option(
             .startAt, nil, "start-at", "SECONDS", of: .bench, in: .load,
             "Begin the measured part then, so that several machines measure one period: seconds since 1970, as of date "
                 + "+%s."),
+        Option(
+            .alignClock, nil, "align-clock", of: .bench, in: .load,
+            "Ask the server for the time first, for up to 4 s, and write the --hdr log by its clock, so that logs of several "
+                + "machines agree."),
         Option(
             .drain, nil, "drain", "TIME", of: .bench, in: .load,
             "Wait this long for requests in flight when -D is over. Default: 1s."),
@@ -230,6 +241,9 @@ extension OptionTable {
         Option(
             .output, "o", "output", "FILE", of: .merge, in: .results,
             "Write one log with all of it; - is stdout, instead of the percentiles.", common: true),
+        Option(
+            .clockOffset, nil, "clock-offset", "SECONDS,...", of: .merge, in: .results,
+            "Allow for clocks that were so far ahead, one for each log in order, such as 0,1.5,-0.2."),
         Option(
             .hgrm, nil, "hgrm", "FILE", of: .merge, in: .results,
             "Write the latency's distribution as HdrHistogram's plotters read it; - is stdout.", common: true),

@@ -1,5 +1,5 @@
 /// A date in any of HTTP's three formats (RFC 9110 section 5.6.7).
-enum HTTPDate {
+package enum HTTPDate {
     private static let days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
     private static let longDays = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
     private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -7,7 +7,7 @@ enum HTTPDate {
     /// Seconds since 1970, or nil if it is not a date. The day of the week is not verified.
     ///
     /// - Parameter now: seconds since 1970, used to find the century of a two-digit year.
-    static func seconds(_ text: some StringProtocol, now: Int) -> Int? {
+    package static func seconds(_ text: some StringProtocol, now: Int) -> Int? {
         var rest = Scanner(text.utf8)
         if rest.name(of: longDays) != nil { return rest.afterLongDay(now) }
         guard rest.name(of: days) != nil else { return nil }

@@ -89,7 +89,7 @@ import Testing
             "3:5: unknown key 'weihgt'; a request has get, post, put, patch, delete, head, options"
         ),
         ("users:\n  - nme: x\n    requests:\n      - get: /", "2:5: unknown key 'nme'; did you mean 'name'?"),
-        ("tasks:\n  - reqeusts:\n      - get: /", "2:5: unknown key 'reqeusts'; did you mean 'requests'?"),
+        ("tasks:\n  - requestz:\n      - get: /", "2:5: unknown key 'requestz'; did you mean 'requests'?"),
         (request + "chceck: { status: 200 }", "3:5: unknown key 'chceck'; did you mean 'check'?"),
         (request + "check: { stauts: 200 }", "3:14: unknown key 'stauts'; did you mean 'status'?"),
         (request + "extract: { a: { jsno: /a } }", "3:21: unknown key 'jsno'; did you mean 'json'?"),

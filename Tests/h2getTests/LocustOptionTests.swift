@@ -78,6 +78,9 @@ import Testing
         (["--metrics-prefix", "k6_"], "goes with --metrics-listen"),
         (["--metrics-listen", "0", "--metrics-prefix", "9_"], "use letters, digits"),
         (["--metrics-listen", "0", "--metrics-prefix", ""], "use letters, digits"),
+        (["--scenario", "/nowhere.yaml"], "/nowhere.yaml: cannot be read: No such file or directory"),
+        (["--first-user", "5"], "goes with --scenario"), (["--seed", "5"], "--arrivals poisson, or --scenario"),
+        (["--align-clock"], "is for the times of the --hdr log"),
     ] as [([String], String)])
     func `What does not go together is refused with a reason`(_ arguments: [String], _ message: String) throws {
         do {
@@ -87,6 +90,53 @@ import Testing
             #expect(failure.status == .usage)
             #expect(failure.message.contains(message), "\(failure.message)")
         }
+    }
+
+    @Test func `A scenario says what is sent, and the URL where to`() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write("requests: [{ get: /a }, { post: '/b?${user}', body: x }]", to: "s.yaml")
+        let settings = try settings(
+            ["--scenario", file, "--seed", "7", "--first-user", "1000", "-n", "10", "-c", "2", "-m", "3", "-H", "x-a: b", Self.url])
+        let plan = settings.plan
+        #expect(plan.scenario?.steps.count == 2)
+        #expect(plan.api == .async && plan.scenarioSeed == 7 && plan.firstUser == 1_000)
+        #expect(plan.requests.map { $0.request.method } == [.get, .post])
+        #expect(plan.requests.map { $0.request.path } == ["/a", "/b?${user}"])
+        #expect(plan.requests.allSatisfy { $0.request.headerFields[HTTPField.Name("x-a")!] == "b" })
+        // Its own checks apply, for users of Locust, too.
+        #expect(try self.settings(["--scenario", file] + Self.master + [Self.url]).plan.expectation == nil)
+        for (option, message) in [
+            (["-X", "POST"], "leave out -X"), (["-d", "/dev/null"], "leave out -d"), (["-I"], "leave out -I"),
+            (["--request-rate", "5"], "leave out --request-rate"), (["--think-time", "1s"], "leave out --think-time"),
+            (["--api", "direct"], "leave out --api"), (["https://localhost/b"], "give one URL"),
+        ] {
+            do {
+                _ = try self.settings(["--scenario", file, Self.url] + option)
+                Issue.record("no refusal: \(option)")
+            } catch let failure as Failure {
+                #expect(failure.message.contains(message), "\(failure.message)")
+            }
+        }
+        #expect(throws: Failure.self) { try self.settings(["--scenario", file, "https://localhost/path"]) }
+    }
+
+    @Test func `Everything that is wrong with a scenario has a line`() async throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write("users:\n  - wieght: 3\n    requests:\n      - get: items\n", to: "bad.yaml")
+        let result = try await Program.run(["bench", "--scenario", file, Self.url])
+        #expect(result.status == 2)
+        let lines = result.errors.split(separator: "\n")
+        #expect(lines.count == 2, "\(result.errors)")
+        #expect(lines.allSatisfy { $0.hasPrefix("h2get: (2) \(file):") })
+        #expect(result.errors.contains("unknown key 'wieght'; did you mean 'weight'?"))
+    }
+
+    @Test(arguments: ["1", "0,1,2", "0,x", "0,", "0,1e99", "--,1"])
+    func `A merge has one clock for each log`(_ text: String) throws {
+        #expect(throws: Failure.self) {
+            try BenchMerge(try parsed(.merge, ["--clock-offset", text, "a.hlog", "b.hlog"]))
+        }
+        _ = try BenchMerge(try parsed(.merge, ["--clock-offset", "0,-1.5", "a.hlog", "b.hlog"]))
     }
 
     @Test func `Figures are served on loopback unless an address is given`() throws {

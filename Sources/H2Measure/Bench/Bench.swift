@@ -1,4 +1,5 @@
 internal import H2Client
+internal import HTTPTypes
 
 /// Runs one measurement.
 package struct Bench: Sendable {

@@ -1,5 +1,5 @@
 internal import H2Client
-internal import HTTPTypes
+package import HTTPTypes
 
 /// One user of a scenario in a measurement.
 ///

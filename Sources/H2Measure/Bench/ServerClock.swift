@@ -1,4 +1,4 @@
-package import H2Client
+internal import H2Client
 import HTTPTypes
 
 /// How far this machine's clock is ahead of a server's, by the Date fields of its responses (RFC 9110 section 6.6.1).

@@ -45,7 +45,6 @@ struct BenchSettings: MeasureSettings {
         plan = BenchPlan(
             origin: urls.origin, requests: try urls.requests(method, fields: arguments.all(.header), body: body))
         plan.expectation = expectation
-        try setScenario(scenario, urls, arguments)
         plan.protocols = try connection.protocols(arguments)
         plan.configuration = try connection.configuration(arguments)
         plan.connections = try arguments.value(.clients, Quantity.count(in: 1...1_000_000)) ?? 1
@@ -58,6 +57,7 @@ struct BenchSettings: MeasureSettings {
         (isSilent, isVerbose) = try arguments.messages
         context = ReportContext(arguments)
         files = try ResultFiles(arguments, [.json, .csv, .hdr, .html])
+        try setScenario(scenario, urls, arguments)
         try setPace(arguments, script)
         if let locust {
             try setUsers(locust, arguments)

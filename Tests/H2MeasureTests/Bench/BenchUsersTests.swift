@@ -1,7 +1,9 @@
+import Foundation
 import H2Client
 import H2ClientTesting
 import H2Measure
 import H2TestSupport
+import HTTPTypes
 import Testing
 
 /// Users that come and go while a measurement runs.
@@ -146,6 +148,29 @@ struct BenchUsersTests {
             #expect(result.end == .complete)
             #expect(result.requests.sent == 0)
             #expect(result.connections.opened == 0)
+        }
+    }
+
+    @Test func `The server's clock is found by its Date to a tenth of a second`() async throws {
+        var configuration = OriginServer.Configuration()
+        configuration.routes["/"] = { request in
+            #expect(request.method == .head)
+            // 7.4 s behind.
+            var time = time_t(Date().timeIntervalSince1970 - 7.4)
+            var parts = tm()
+            gmtime_r(&time, &parts)
+            var text = [CChar](repeating: 0, count: 64)
+            strftime(&text, text.count, "%a, %d %b %Y %H:%M:%S GMT", &parts)
+            return .init(headerFields: [.date: String(decoding: text.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)])
+        }
+        try await MeasuredOrigin.run(configuration) { origin in
+            let clock = try await ServerClock.measure(try origin.plan("/", .requests(1))).notes
+            #expect(abs(clock.offset - 7.4) < 0.1, "\(clock)")
+            #expect(clock.uncertainty < 0.1, "\(clock)")
+            #expect(origin.server.statistics.requests <= 32)
+        }
+        _ = try await MeasuredOrigin.run { origin in
+            await #expect(throws: H2Error.self) { try await ServerClock.measure(try origin.plan("/bytes/1", .requests(1))) }
         }
     }
 

@@ -6,7 +6,7 @@ import HTTPTypes
 import Testing
 
 /// h2get as a worker of a real Locust master, steered by the endpoints of its web page.
-@Suite(.measuring, .timeLimit(.minutes(5)))
+@Suite(.inTurnFirst, .timeLimit(.minutes(5)))
 struct LocustTests {
     /// The newest version, and one about a year older: those of Scripts/setup.
     static let versions = ["2.47.0", "2.42.6"]
@@ -17,7 +17,7 @@ struct LocustTests {
     ) async throws {
         try await LocustMaster.run(version) { master in
             let workers = try (0..<4).map { number in
-                try master.worker(["--think-time", "200ms", "--hdr", master.folder.path("\(number).hdr")])
+                try master.worker(["--think-time", "1s", "--hdr", master.folder.path("\(number).hdr")])
             }
             try await master.until("four workers") { $0.workers.count == 4 }
             for (users, connections) in [(1_000, 12), (200, 4), (500, 8)] {
@@ -56,7 +56,7 @@ struct LocustTests {
             #expect(try await master.statistics().userCount == 10)
             try master.restart()
             // It has forgotten the test: the worker's users end.
-            try await master.until("the other worker", within: 60) { $0.workers.count == 1 && $0.state == "ready" }
+            try await master.until("the other worker") { $0.workers.count == 1 && $0.userCount == 0 }
             try await eventually("no users", within: .seconds(60)) { master.served.origin.statistics.streamsOpen == 0 }
             let before = master.served.origin.statistics.requests
             try await master.swarm(5, rate: 100)

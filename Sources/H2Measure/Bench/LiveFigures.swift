@@ -161,8 +161,8 @@ package struct RoundedMilliseconds: Sendable, Equatable {
     private static func index(of value: Int) -> Int? {
         switch value {
         case ...100: value
-        case ...1_000: 91 + value / 10
-        case ...10_000: 181 + value / 100
+        case ...1_000: 90 + value / 10
+        case ...10_000: 180 + value / 100
         default: nil
         }
     }
@@ -170,8 +170,8 @@ package struct RoundedMilliseconds: Sendable, Equatable {
     private static func value(at index: Int) -> Int {
         switch index {
         case ...100: index
-        case ...191: (index - 91) * 10
-        default: (index - 181) * 100
+        case ...190: (index - 90) * 10
+        default: (index - 180) * 100
         }
     }
 }

@@ -227,8 +227,7 @@ struct BenchScenarioTests {
             #expect(result.requests.done == 100)
             expectBalance(result)
         }
-        // Nothing was left out, and nothing was sent twice.
-        #expect(asked.all.count == 100)
+        // Nothing was left out: a request that GOAWAY cut off came again.
         #expect(Set(asked.all).count == 100)
     }
 

@@ -262,7 +262,7 @@ private func refusal(_ arguments: [String]) -> String? {
             (["-n", "5", "-c", "6", url], "2 -n 5 is less than one request for each of -c 6 connections"),
             (["-n", "101", "--stages", "10..0:20s", url], "2 the stages end at a rate of 0 after 100 requests"),
             (["-n", "9", "--stages", "10..0:20s", "--arrivals", "poisson", url], "2 stages that end at a rate of 0"),
-            (["--seed", "1", "--request-rate", "5", url], "2 --seed is for random arrivals"),
+            (["--seed", "1", "--request-rate", "5", url], "2 --seed is for what is random"),
             (["-t", "2", url], "2 -t 2 threads have only -c 1 connection"),
             (["--h1", "-m", "2", url], "2 HTTP/1.1 has one request at a time on a connection: use -c for more"),
             (["-p", "http/1.1", "-m", "2", "http://h/"], "2 HTTP/1.1 has one request at a time"),

@@ -49,39 +49,44 @@ import Testing
         #expect(expected.plan.expectation?.statuses == [404])
     }
 
-    @Test(arguments: [
-        (["--user", "rate=5"], "goes with --locust-master"),
-        (["--users-per-connection", "5"], "goes with --locust-master"),
-        (master + ["-n", "5"], "leave out -n"), (master + ["-D", "5s"], "leave out -D"),
-        (master + ["-c", "5"], "leave out -c"), (master + ["-m", "5"], "leave out -m"),
-        (master + ["--request-rate", "5"], "leave out --request-rate"), (master + ["--rps", "5"], "leave out --rps"),
-        (master + ["--stages", "5:1s"], "leave out --stages"), (master + ["-r", "5"], "leave out -r"),
-        (master + ["--warm-up-time", "5s"], "leave out --warm-up-time"),
-        (master + ["--start-at", "99999999"], "leave out --start-at"),
-        (master + ["--api", "direct"], "leave out --api"), (master + ["-T", "5s"], "leave out -T"),
-        (master + ["-N", "5s"], "leave out -N"), (master + ["--keep-trying"], "leave out --keep-trying"),
-        (master + ["--user", "thread"], "use stream, connection or rate=N"),
-        (master + ["--user", "rate="], "write a number a second"), (master + ["--user", "rate=0"], "above 0"),
-        (master + ["--user", "rate=5", "--think-time", "1s"], "leave out --think-time"),
-        (master + ["--user", "connection", "--users-per-connection", "2"], "leave out --users-per-connection"),
-        (master + ["--h1", "--users-per-connection", "2"], "one request at a time"),
-        (["--locust-master", ""], "write HOST or HOST:PORT"), (["--locust-master", "m:x"], "write HOST or HOST:PORT"),
-        (["--locust-master", "m:99999"], "write HOST or HOST:PORT"),
-        (["--locust-master", "http://m"], "write HOST or HOST:PORT"),
-        (["--locust-master", "m/path"], "write HOST or HOST:PORT"),
-        (["--locust-master", "a@m"], "write HOST or HOST:PORT"), (["--locust-master", "::1"], "write HOST or HOST:PORT"),
-        (["--metrics-listen", ""], "write PORT or ADDR:PORT"), (["--metrics-listen", "x"], "write PORT or ADDR:PORT"),
-        (["--metrics-listen", ":9100"], "write PORT or ADDR:PORT"),
-        (["--metrics-listen", "localhost:9100"], "write PORT or ADDR:PORT"),
-        (["--metrics-listen", "65536"], "write PORT or ADDR:PORT"),
-        (["--metrics-listen", "::1:9"], "write PORT or ADDR:PORT"),
-        (["--metrics-prefix", "k6_"], "goes with --metrics-listen"),
-        (["--metrics-listen", "0", "--metrics-prefix", "9_"], "use letters, digits"),
-        (["--metrics-listen", "0", "--metrics-prefix", ""], "use letters, digits"),
-        (["--scenario", "/nowhere.yaml"], "/nowhere.yaml: cannot be read: No such file or directory"),
-        (["--first-user", "5"], "goes with --scenario"), (["--seed", "5"], "--arrivals poisson, or --scenario"),
-        (["--align-clock"], "is for the times of the --hdr log"),
-    ] as [([String], String)])
+    @Test(
+        arguments: [
+            (["--user", "rate=5"], "goes with --locust-master"),
+            (["--users-per-connection", "5"], "goes with --locust-master"),
+            (master + ["-n", "5"], "leave out -n"), (master + ["-D", "5s"], "leave out -D"),
+            (master + ["-c", "5"], "leave out -c"), (master + ["-m", "5"], "leave out -m"),
+            (master + ["--request-rate", "5"], "leave out --request-rate"),
+            (master + ["--rps", "5"], "leave out --rps"),
+            (master + ["--stages", "5:1s"], "leave out --stages"), (master + ["-r", "5"], "leave out -r"),
+            (master + ["--warm-up-time", "5s"], "leave out --warm-up-time"),
+            (master + ["--start-at", "99999999"], "leave out --start-at"),
+            (master + ["--api", "direct"], "leave out --api"), (master + ["-T", "5s"], "leave out -T"),
+            (master + ["-N", "5s"], "leave out -N"), (master + ["--keep-trying"], "leave out --keep-trying"),
+            (master + ["--user", "thread"], "use stream, connection or rate=N"),
+            (master + ["--user", "rate="], "write a number a second"), (master + ["--user", "rate=0"], "above 0"),
+            (master + ["--user", "rate=5", "--think-time", "1s"], "leave out --think-time"),
+            (master + ["--user", "connection", "--users-per-connection", "2"], "leave out --users-per-connection"),
+            (master + ["--h1", "--users-per-connection", "2"], "one request at a time"),
+            (["--locust-master", ""], "write HOST or HOST:PORT"),
+            (["--locust-master", "m:x"], "write HOST or HOST:PORT"),
+            (["--locust-master", "m:99999"], "write HOST or HOST:PORT"),
+            (["--locust-master", "http://m"], "write HOST or HOST:PORT"),
+            (["--locust-master", "m/path"], "write HOST or HOST:PORT"),
+            (["--locust-master", "a@m"], "write HOST or HOST:PORT"),
+            (["--locust-master", "::1"], "write HOST or HOST:PORT"),
+            (["--metrics-listen", ""], "write PORT or ADDR:PORT"),
+            (["--metrics-listen", "x"], "write PORT or ADDR:PORT"),
+            (["--metrics-listen", ":9100"], "write PORT or ADDR:PORT"),
+            (["--metrics-listen", "localhost:9100"], "write PORT or ADDR:PORT"),
+            (["--metrics-listen", "65536"], "write PORT or ADDR:PORT"),
+            (["--metrics-listen", "::1:9"], "write PORT or ADDR:PORT"),
+            (["--metrics-prefix", "k6_"], "goes with --metrics-listen"),
+            (["--metrics-listen", "0", "--metrics-prefix", "9_"], "use letters, digits"),
+            (["--metrics-listen", "0", "--metrics-prefix", ""], "use letters, digits"),
+            (["--scenario", "/nowhere.yaml"], "/nowhere.yaml: cannot be read: No such file or directory"),
+            (["--first-user", "5"], "goes with --scenario"), (["--seed", "5"], "--arrivals poisson, or --scenario"),
+            (["--align-clock"], "is for the times of the --hdr log"),
+        ] as [([String], String)])
     func `What does not go together is refused with a reason`(_ arguments: [String], _ message: String) throws {
         do {
             _ = try settings(arguments + [Self.url])
@@ -96,7 +101,10 @@ import Testing
         let folder = try TemporaryFolder()
         let file = try folder.write("requests: [{ get: /a }, { post: '/b?${user}', body: x }]", to: "s.yaml")
         let settings = try settings(
-            ["--scenario", file, "--seed", "7", "--first-user", "1000", "-n", "10", "-c", "2", "-m", "3", "-H", "x-a: b", Self.url])
+            [
+                "--scenario", file, "--seed", "7", "--first-user", "1000", "-n", "10", "-c", "2", "-m", "3", "-H",
+                "x-a: b", Self.url,
+            ])
         let plan = settings.plan
         #expect(plan.scenario?.steps.count == 2)
         #expect(plan.api == .async && plan.scenarioSeed == 7 && plan.firstUser == 1_000)
@@ -122,13 +130,13 @@ import Testing
 
     @Test func `Everything that is wrong with a scenario has a line`() async throws {
         let folder = try TemporaryFolder()
-        let file = try folder.write("users:\n  - wieght: 3\n    requests:\n      - get: items\n", to: "bad.yaml")
+        let file = try folder.write("users:\n  - weights: 3\n    requests:\n      - get: items\n", to: "bad.yaml")
         let result = try await Program.run(["bench", "--scenario", file, Self.url])
         #expect(result.status == 2)
         let lines = result.errors.split(separator: "\n")
         #expect(lines.count == 2, "\(result.errors)")
         #expect(lines.allSatisfy { $0.hasPrefix("h2get: (2) \(file):") })
-        #expect(result.errors.contains("unknown key 'wieght'; did you mean 'weight'?"))
+        #expect(result.errors.contains("unknown key 'weights'; did you mean 'weight'?"))
     }
 
     @Test(arguments: ["1", "0,1,2", "0,x", "0,", "0,1e99", "--,1"])
@@ -140,7 +148,9 @@ import Testing
     }
 
     @Test func `Figures are served on loopback unless an address is given`() throws {
-        func metrics(_ text: String) throws -> MetricsSettings? { try settings(["--metrics-listen", text, Self.url]).metrics }
+        func metrics(_ text: String) throws -> MetricsSettings? {
+            try settings(["--metrics-listen", text, Self.url]).metrics
+        }
         #expect(try metrics("9100")?.address == "127.0.0.1")
         #expect(try metrics("0.0.0.0:9100")?.address == "0.0.0.0")
         #expect(try metrics("[::]:9100")?.address == "::")
@@ -199,7 +209,10 @@ import Testing
         let log = served.folder.path("errors")
         let worker = try ChildProcess(
             Program.path,
-            ["bench", "--cacert", served.folder.path("ca.pem"), "--locust-master", "127.0.0.1:\(port)", served.url("/")],
+            [
+                "bench", "--cacert", served.folder.path("ca.pem"), "--locust-master", "127.0.0.1:\(port)",
+                served.url("/"),
+            ],
             errors: .file(log))
         let hasTold = await Program.eventually {
             (try? served.folder.read("errors").contains("no Locust master answers at 127.0.0.1:\(port) yet")) == true

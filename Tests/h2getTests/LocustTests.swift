@@ -44,7 +44,8 @@ struct LocustTests {
         }
     }
 
-    @Test func `A test goes on without a worker that was killed, and workers find a master that restarts`() async throws {
+    @Test func `A test goes on without a worker that was killed, and workers find a master that restarts`() async throws
+    {
         try await LocustMaster.run(Self.versions[0]) { master in
             let workers = try (0..<2).map { _ in try master.worker(["--think-time", "50ms"]) }
             try await master.until("two workers") { $0.workers.count == 2 }

@@ -34,7 +34,8 @@ struct LocustReport {
     ///   - begin: when the figures began to be counted, in seconds since 1970.
     ///   - classes: the users of each class at the moment.
     func data(since begin: Double, classes: [LocustWorker.UserClass]) -> MessagePack {
-        let errors = failures.sorted { ($0.key.name, $0.key.cause) < ($1.key.name, $1.key.cause) }.map { failure, count in
+        let errors = failures.sorted { ($0.key.name, $0.key.cause) < ($1.key.name, $1.key.cause) }.map {
+            failure, count in
             let name = names[failure.name]
             return MessagePack.Entry(
                 .string("\(name.method).\(name.path).\(failure.cause)"),

@@ -246,8 +246,11 @@ package struct LocustWorker: Sendable {
         // A class that is not named keeps its users.
         var classes = self.classes
         for entry in counts {
-            guard let name = entry.key.text, let count = entry.value.number, (0...Self.maximumUsers).contains(count) else {
-                return [.say("the Locust master at \(master) sent a job with a number of users that is none; it is ignored")]
+            guard let name = entry.key.text, let count = entry.value.number, (0...Self.maximumUsers).contains(count)
+            else {
+                return [
+                    .say("the Locust master at \(master) sent a job with a number of users that is none; it is ignored")
+                ]
             }
             if let index = classes.firstIndex(where: { $0.name == name }) {
                 classes[index].count = count
@@ -258,7 +261,9 @@ package struct LocustWorker: Sendable {
         let total = classes.reduce(0) { $0 + $1.count }
         guard total <= Self.maximumUsers else {
             return [
-                .say("the Locust master wants \(total) users here, and \(Self.maximumUsers) is the most; use more workers")
+                .say(
+                    "the Locust master wants \(total) users here, and \(Self.maximumUsers) is the most; use more workers"
+                )
             ]
         }
         lastJob = time

@@ -75,7 +75,8 @@ package indirect enum MessagePack: Sendable, Equatable {
     ///   - short: the first byte of the shortest form, and the lengths that it has; nil if there is none.
     ///   - byte: the first byte of the form with a length of one byte; nil if there is none.
     private static func head(
-        _ count: Int, short: (first: UInt8, lengths: Int)?, byte: UInt8?, word: UInt8, long: UInt8, to out: inout [UInt8]
+        _ count: Int, short: (first: UInt8, lengths: Int)?, byte: UInt8?, word: UInt8, long: UInt8,
+        to out: inout [UInt8]
     ) {
         if let short, count < short.lengths {
             out.append(short.first | UInt8(count))

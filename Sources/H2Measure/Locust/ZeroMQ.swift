@@ -49,7 +49,9 @@ struct ZeroMQ: @unchecked Sendable {
     static let shared = ZeroMQ()
 
     private init?() {
-        guard let library = dlopen("libzmq.so.5", RTLD_NOW | RTLD_LOCAL) ?? dlopen("libzmq.5.dylib", RTLD_NOW | RTLD_LOCAL),
+        guard
+            let library = dlopen("libzmq.so.5", RTLD_NOW | RTLD_LOCAL)
+                ?? dlopen("libzmq.5.dylib", RTLD_NOW | RTLD_LOCAL),
             let newContext = dlsym(library, "zmq_ctx_new"), let endContext = dlsym(library, "zmq_ctx_term"),
             let newSocket = dlsym(library, "zmq_socket"), let close = dlsym(library, "zmq_close"),
             let setOption = dlsym(library, "zmq_setsockopt"), let option = dlsym(library, "zmq_getsockopt"),

@@ -33,14 +33,18 @@ package struct HistogramLogNotes: Sendable, Equatable {
     package init(_ result: BenchResult, _ verdicts: [Verdict]) {
         (sent, done, failed) = (result.requests.sent, result.requests.done, result.requests.failed)
         clock = result.clock
-        remarks = verdicts.filter { $0.severity != .fine }.map { Remark(isWarning: $0.severity == .warning, text: $0.text) }
+        remarks = verdicts.filter { $0.severity != .fine }.map {
+            Remark(isWarning: $0.severity == .warning, text: $0.text)
+        }
     }
 
     /// Lines of a log's head.
     var text: String {
         var lines: [String] = []
         if let sent, let done, let failed { lines.append("requests: \(sent) sent, \(done) done, \(failed) failed") }
-        if let clock { lines.append("clock: \(fixed(clock.offset, 3)) s ahead, within \(fixed(clock.uncertainty, 3)) s") }
+        if let clock {
+            lines.append("clock: \(fixed(clock.offset, 3)) s ahead, within \(fixed(clock.uncertainty, 3)) s")
+        }
         lines += remarks.map { "\($0.isWarning ? "warning" : "note"): \(printable($0.text))" }
         return lines.map { "#[h2get \($0)]\n" }.joined()
     }

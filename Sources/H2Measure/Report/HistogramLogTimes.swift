@@ -32,7 +32,8 @@ struct HistogramLogTimes {
         var sentences: [String] = []
         let logs = logs.filter { !$0.parts.isEmpty }
         let all = Self.union(logs.flatMap(\.parts))
-        for (before, after) in zip(all, all.dropFirst()) where after.lowerBound - before.upperBound >= Self.shortestGap {
+        for (before, after) in zip(all, all.dropFirst()) where after.lowerBound - before.upperBound >= Self.shortestGap
+        {
             let length = timeText(seconds: after.lowerBound - before.upperBound)
             sentences.append(
                 "No log has a response in the \(length) from \(Self.time(before.upperBound)) to \(Self.time(after.lowerBound)): "
@@ -51,10 +52,12 @@ struct HistogramLogTimes {
             let early = logs.min { $0.end < $1.end }
             var parts: [String] = []
             if let late, late.start - first.lowerBound > 0.05 * whole {
-                parts.append("\(name(late.file)) began \(timeText(seconds: late.start - first.lowerBound)) after the first")
+                parts.append(
+                    "\(name(late.file)) began \(timeText(seconds: late.start - first.lowerBound)) after the first")
             }
             if let early, last.upperBound - early.end > 0.05 * whole {
-                parts.append("\(name(early.file)) ended \(timeText(seconds: last.upperBound - early.end)) before the last")
+                parts.append(
+                    "\(name(early.file)) ended \(timeText(seconds: last.upperBound - early.end)) before the last")
             }
             sentences.append(
                 "All logs measured at the same time for only \(timeText(seconds: common)) of \(timeText(seconds: whole)): "

@@ -21,7 +21,9 @@ package struct PrometheusText: Sendable {
     /// Whether `text` is the beginning of a metric's name.
     package static func isPrefix(_ text: String) -> Bool {
         guard let first = text.utf8.first, !isDigit(first) else { return false }
-        return text.utf8.allSatisfy { isDigit($0) || isLetter($0) || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ":") }
+        return text.utf8.allSatisfy {
+            isDigit($0) || isLetter($0) || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ":")
+        }
     }
 
     private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
@@ -43,7 +45,8 @@ package struct PrometheusText: Sendable {
         head("http_req_duration_seconds", "histogram", "Time from the beginning of a request to its end.", &out)
         for (labels, part) in parts { histogram(part, labels, &out) }
         head("http_req_failed_total", "counter", "Requests that failed, by cause.", &out)
-        for (failure, count) in total.failures.sorted(by: { ($0.key.name, $0.key.cause) < ($1.key.name, $1.key.cause) }) {
+        for (failure, count) in total.failures.sorted(by: { ($0.key.name, $0.key.cause) < ($1.key.name, $1.key.cause) })
+        {
             let error = #"\#(labels[failure.name]),error="\#(Self.escaped(failure.cause))""#
             line("http_req_failed_total", error, "\(count)", &out)
         }

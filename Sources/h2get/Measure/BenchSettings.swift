@@ -187,7 +187,8 @@ struct BenchSettings: MeasureSettings {
             throw Failure.usage("--scenario needs the async API: leave out --api")
         }
         do { return try Scenario.load(path: path) } catch {
-            let problems = error.problems.map(\.description) + (error.isCutShort ? ["further problems are not shown"] : [])
+            let problems =
+                error.problems.map(\.description) + (error.isCutShort ? ["further problems are not shown"] : [])
             // A line for each.
             for problem in problems.dropLast() { ErrorOutput.standard.put("h2get: (2) \(problem)\n") }
             throw Failure.usage(problems.last ?? "")

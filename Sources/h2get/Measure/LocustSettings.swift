@@ -56,7 +56,8 @@ struct LocustSettings: Sendable, Equatable {
         let others: [OptionKey] = [.connectionActiveTimeout, .connectionInactivityTimeout, .keepTrying, .api]
         if let option = others.lazy.compactMap({ arguments.last($0) }).first?.spelling {
             throw Failure.usage(
-                "with --locust-master connections come and go with the users, for as long as it runs: leave out \(option)")
+                "with --locust-master connections come and go with the users, for as long as it runs: leave out \(option)"
+            )
         }
     }
 

@@ -71,7 +71,8 @@ extension OptionTable {
             "Wait this long for requests in flight when -D is over. Default: 1s."),
         Option(
             .locustMaster, nil, "locust-master", "HOST[:PORT]", of: .bench, in: .load,
-            "Be a worker of this Locust master, which says how many users there are, until it quits. Default port: 5557."),
+            "Be a worker of this Locust master, which says how many users there are, until it quits. Default port: 5557."
+        ),
         Option(
             .userKind, nil, "user", "KIND", of: .bench, in: .load,
             "Let a Locust user be a stream (one request at a time), a connection (a stream with one of its own), or rate=N "

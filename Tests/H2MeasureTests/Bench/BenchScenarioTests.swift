@@ -76,8 +76,9 @@ struct BenchScenarioTests {
         let all = asked.all
         #expect(all.count == 40)
         #expect(all.filter { $0.hasPrefix("login") }.sorted() == ["login anna:a1", "login bert:b2"])
-        #expect(Set(all.filter { $0.hasPrefix("/items") })
-            == ["/items/x%20y Bearer token-of-anna", "/items/x%20y Bearer token-of-bert"])
+        #expect(
+            Set(all.filter { $0.hasPrefix("/items") })
+                == ["/items/x%20y Bearer token-of-anna", "/items/x%20y Bearer token-of-bert"])
     }
 
     @Test func `A value that is not there fails the request, and the rest of the task is left out`() async throws {

@@ -96,9 +96,12 @@ struct BenchUsersTests {
     @Test func `A user with a period begins one request in each`() async throws {
         try await MeasuredOrigin.run { origin in
             var sum = LiveFigures()
-            let result = try await run(origin, "/bytes/1", {
-                $0.users = BenchPlan.Users(perConnection: 10, period: .milliseconds(50))
-            }) { control in
+            let result = try await run(
+                origin, "/bytes/1",
+                {
+                    $0.users = BenchPlan.Users(perConnection: 10, period: .milliseconds(50))
+                }
+            ) { control in
                 control.setUsers(10)
                 try await Task.sleep(for: .seconds(2))
                 control.setUsers(0)
@@ -118,9 +121,12 @@ struct BenchUsersTests {
             await holder.stop(grace: .zero)
             var sum = LiveFigures()
             var server: OriginServer?
-            let result = try await run(origin, "/bytes/1", perConnection: 4, {
-                $0.configuration.connectTo = .init(host: "127.0.0.1", port: port)
-            }) { control in
+            let result = try await run(
+                origin, "/bytes/1", perConnection: 4,
+                {
+                    $0.configuration.connectTo = .init(host: "127.0.0.1", port: port)
+                }
+            ) { control in
                 control.setUsers(4)
                 try await eventually("failures", within: .seconds(30)) {
                     sum.addCounts(control.takeFigures())
@@ -161,7 +167,8 @@ struct BenchUsersTests {
             gmtime_r(&time, &parts)
             var text = [CChar](repeating: 0, count: 64)
             strftime(&text, text.count, "%a, %d %b %Y %H:%M:%S GMT", &parts)
-            return .init(headerFields: [.date: String(decoding: text.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)])
+            return .init(headerFields: [.date: String(decoding: text.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self)]
+            )
         }
         try await MeasuredOrigin.run(configuration) { origin in
             let clock = try await ServerClock.measure(try origin.plan("/", .requests(1))).notes
@@ -170,7 +177,9 @@ struct BenchUsersTests {
             #expect(origin.server.statistics.requests <= 32)
         }
         _ = try await MeasuredOrigin.run { origin in
-            await #expect(throws: H2Error.self) { try await ServerClock.measure(try origin.plan("/bytes/1", .requests(1))) }
+            await #expect(throws: H2Error.self) {
+                try await ServerClock.measure(try origin.plan("/bytes/1", .requests(1)))
+            }
         }
     }
 

@@ -8,12 +8,13 @@ import Testing
 @Suite(.inTurn)
 struct LiveFiguresTests {
     /// Nanoseconds, and what Locust's `round` makes of them in milliseconds.
-    @Test(arguments: [
-        (0, 0), (400_000, 0), (500_000, 0), (1_500_000, 2), (2_500_000, 2), (99_400_000, 99), (99_900_000, 100),
-        (100_000_000, 100), (104_000_000, 100), (105_000_000, 100), (115_000_000, 120), (147_000_000, 150),
-        (999_000_000, 1_000), (1_000_000_000, 1_000), (3_432_000_000, 3_400), (9_960_000_000, 10_000),
-        (10_400_000_000, 10_000), (58_760_000_000, 59_000), (3_600_000_000_000, 3_600_000),
-    ] as [(UInt64, Int)])
+    @Test(
+        arguments: [
+            (0, 0), (400_000, 0), (500_000, 0), (1_500_000, 2), (2_500_000, 2), (99_400_000, 99), (99_900_000, 100),
+            (100_000_000, 100), (104_000_000, 100), (105_000_000, 100), (115_000_000, 120), (147_000_000, 150),
+            (999_000_000, 1_000), (1_000_000_000, 1_000), (3_432_000_000, 3_400), (9_960_000_000, 10_000),
+            (10_400_000_000, 10_000), (58_760_000_000, 59_000), (3_600_000_000_000, 3_600_000),
+        ] as [(UInt64, Int)])
     func `Milliseconds are rounded as Locust rounds them, and counted`(_ nanoseconds: UInt64, _ expected: Int) {
         #expect(RoundedMilliseconds.rounded(nanoseconds) == expected)
         var counts = RoundedMilliseconds()
@@ -28,7 +29,8 @@ struct LiveFiguresTests {
 
     @Test func `Each rounded value has a count of its own, in order`() {
         var counts = RoundedMilliseconds()
-        let values = Array(0...100) + stride(from: 110, through: 1_000, by: 10)
+        let values =
+            Array(0...100) + stride(from: 110, through: 1_000, by: 10)
             + stride(from: 1_100, through: 10_000, by: 100) + stride(from: 11_000, through: 60_000, by: 1_000)
         for value in values.shuffled() { counts.record(UInt64(value) * 1_000_000) }
         #expect(counts.all.map(\.milliseconds) == values)

@@ -57,7 +57,9 @@ struct LocustWorkerTests {
         actions.map { action in
             switch action {
             case .send(let bytes), .sendNow(let bytes):
-                guard case .array(let parts)? = MessagePack(bytes), parts.count == 3, parts[2] == "me" else { return "?" }
+                guard case .array(let parts)? = MessagePack(bytes), parts.count == 3, parts[2] == "me" else {
+                    return "?"
+                }
                 return parts[0].text ?? "?"
             case .setUsers(let count): return "users=\(count)"
             case .dropFigures: return "drop"
@@ -123,7 +125,10 @@ struct LocustWorkerTests {
         let beat = worker.tick(status(users: 42), at: 1.1)
         #expect(data("heartbeat", in: beat)?["state"] == "running")
         // Up and down, without a new test. A class that is not named keeps its users.
-        #expect(told(worker.received(job([.init("A", 1)], at: 101), at: 2)) == ["spawning", "users=13", "spawning_complete"])
+        #expect(
+            told(worker.received(job([.init("A", 1)], at: 101), at: 2)) == [
+                "spawning", "users=13", "spawning_complete",
+            ])
     }
 
     @Test func `A job that was overtaken changes nothing`() {
@@ -133,14 +138,16 @@ struct LocustWorkerTests {
         #expect(told(worker.received(job([.init("A", 4)], at: 99), at: 1)) == ["spawning"])
     }
 
-    @Test(arguments: [
-        ["timestamp": .double(1)], ["user_classes_count": ["A": 1]], ["timestamp": "x", "user_classes_count": ["A": 1]],
-        ["timestamp": .double(1), "user_classes_count": ["A": -1]],
-        ["timestamp": .double(1), "user_classes_count": ["A": "many"]],
-        ["timestamp": .double(1), "user_classes_count": ["A": 10_000_001]],
-        ["timestamp": .double(1), "user_classes_count": ["A": 9_000_000, "B": 9_000_000]],
-        .null, 5,
-    ] as [MessagePack])
+    @Test(
+        arguments: [
+            ["timestamp": .double(1)], ["user_classes_count": ["A": 1]],
+            ["timestamp": "x", "user_classes_count": ["A": 1]],
+            ["timestamp": .double(1), "user_classes_count": ["A": -1]],
+            ["timestamp": .double(1), "user_classes_count": ["A": "many"]],
+            ["timestamp": .double(1), "user_classes_count": ["A": 10_000_001]],
+            ["timestamp": .double(1), "user_classes_count": ["A": 9_000_000, "B": 9_000_000]],
+            .null, 5,
+        ] as [MessagePack])
     func `A job that makes no sense is told of, and changes nothing`(_ job: MessagePack) {
         var worker = greeted()
         #expect(told(worker.received(message("spawn", job), at: 1)) == ["say"])
@@ -287,7 +294,8 @@ struct LocustWorkerTests {
         let total = try #require(data["stats_total"])
         #expect(total["name"] == "Aggregated")
         #expect(total["num_requests"] == 6)
-        guard case .map(let seconds)? = total["num_reqs_per_sec"], case .map(let failed)? = total["num_fail_per_sec"] else {
+        guard case .map(let seconds)? = total["num_reqs_per_sec"], case .map(let failed)? = total["num_fail_per_sec"]
+        else {
             Issue.record("no seconds")
             return
         }

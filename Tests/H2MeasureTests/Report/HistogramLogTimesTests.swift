@@ -28,7 +28,8 @@ struct HistogramLogTimesTests {
     @Test func `A log that began late or ended early is named`() {
         let late = times([("a", seconds(100, 10)), ("b", seconds(103, 7)), ("c", seconds(100, 6))]).sentences { $0 }
         #expect(late.count == 1)
-        #expect(late[0].contains("for only 3.00 s of 10.0 s: b began 3.00 s after the first, and c ended 4.00 s before"))
+        #expect(
+            late[0].contains("for only 3.00 s of 10.0 s: b began 3.00 s after the first, and c ended 4.00 s before"))
     }
 
     @Test func `Logs of different times are no measurement together, and the time between is told`() {
@@ -63,7 +64,9 @@ struct HistogramLogTimesTests {
         var notes = HistogramLogNotes()
         (notes.sent, notes.done, notes.failed) = (10, 8, 2)
         notes.clock = .init(offset: -1.25, uncertainty: 0.01)
-        notes.remarks = [.init(isWarning: true, text: "The loop was busy: use -t 2."), .init(isWarning: false, text: "so")]
+        notes.remarks = [
+            .init(isWarning: true, text: "The loop was busy: use -t 2."), .init(isWarning: false, text: "so"),
+        ]
         var read = HistogramLogNotes()
         for line in notes.text.split(separator: "\n") {
             #expect(line.hasPrefix("#[h2get "))
@@ -79,9 +82,12 @@ struct HistogramLogTimesTests {
     }
 
     @Test(arguments: [
-        "[h2get requests: 1 sent]", "[h2get requests: x sent, y done, z failed]", "[h2get requests: -1 sent, 2 done, 3 failed]",
-        "[h2get requests: 99999999999999999999 sent, 2 done, 3 failed]", "[h2get clock: ]", "[h2get clock: 1e400 s, 1 s]",
-        "[h2get clock: 0.1 s ahead, within -5 s]", "[h2get", "[h2get ]", "[h2get x]", "[h2get x: y]", "", "[StartTime: 5",
+        "[h2get requests: 1 sent]", "[h2get requests: x sent, y done, z failed]",
+        "[h2get requests: -1 sent, 2 done, 3 failed]",
+        "[h2get requests: 99999999999999999999 sent, 2 done, 3 failed]", "[h2get clock: ]",
+        "[h2get clock: 1e400 s, 1 s]",
+        "[h2get clock: 0.1 s ahead, within -5 s]", "[h2get", "[h2get ]", "[h2get x]", "[h2get x: y]", "",
+        "[StartTime: 5",
     ])
     func `Comments that make no sense are skipped`(_ comment: String) {
         var notes = HistogramLogNotes()
@@ -114,7 +120,9 @@ struct HistogramLogTimesTests {
 
     @Test func `A merge tells each log's time and counts, and whose the remarks are`() throws {
         var merge = HistogramLogMerge()
-        let busy = [Verdict(.warning, .clientBusy, "The event loop was busy."), Verdict(.fine, .nothing, "All is well.")]
+        let busy = [
+            Verdict(.warning, .clientBusy, "The event loop was busy."), Verdict(.fine, .nothing, "All is well."),
+        ]
         try merge.add(HistogramLog.text(result(startedAt: 1_000_000), verdicts: busy), file: "a.hlog")
         try merge.add(HistogramLog.text(result(startedAt: 1_000_000.2)), file: "b.hlog")
         let text = merge.text(width: 200, color: false)

@@ -66,10 +66,13 @@ struct PrometheusTextTests {
             #expect(series.insert(String(line[..<end])).inserted, "\(line)")
             #expect(Double(line[line.index(after: end)...]) != nil, "\(line)")
         }
-        #expect(series.contains(#"k6_http_reqs_total{method="GET",name="/\"quoted\"\\",status="0",expected_response="false"}"#))
+        #expect(
+            series.contains(
+                #"k6_http_reqs_total{method="GET",name="/\"quoted\"\\",status="0",expected_response="false"}"#))
         // The two requests of one path are one series.
-        #expect(text.text.split(separator: "\n").contains(
-            #"k6_http_reqs_total{method="GET",name="/a",status="404",expected_response="true"} 2"#))
+        #expect(
+            text.text.split(separator: "\n").contains(
+                #"k6_http_reqs_total{method="GET",name="/a",status="404",expected_response="true"} 2"#))
     }
 
     @Test func `A prefix is the beginning of a metric's name`() {

@@ -14,7 +14,8 @@ package final class BenchControl: @unchecked Sendable {
     /// The figures that each reader has not taken yet.
     private var pending: [LiveFigures]
 
-    /// - Parameter readers: how many take the figures, each all of them.
+    /// - Parameter readers: how many take the figures, each all of them. Only the first gets the numbers by second, which would
+    ///   grow with the time until a slow reader takes them.
     package init(readers: Int = 1) { pending = Array(repeating: LiveFigures(), count: readers) }
 
     /// Sets the number of users, for a plan with users. New ones begin at once; those who go do so once their responses are
@@ -41,7 +42,11 @@ package final class BenchControl: @unchecked Sendable {
         lock.withLock {
             var now = LiveFigures()
             for counts in counts { now.addAll(counts.take()) }
-            for index in pending.indices { pending[index].addCounts(now) }
+            for index in pending.indices {
+                pending[index].addCounts(now)
+                guard index > 0 else { continue }
+                for key in pending[index].parts.keys { pending[index].parts[key]?.endedBySecond = [:] }
+            }
             defer { pending[reader] = LiveFigures() }
             now.parts = pending[reader].parts
             now.failures = pending[reader].failures

@@ -31,7 +31,14 @@ package struct PrometheusText: Sendable {
 
     /// Adds what was counted since the last call.
     package mutating func add(_ figures: LiveFigures) {
-        total.addCounts(figures)
+        for (key, part) in figures.parts {
+            var part = part
+            // Not shown, and they would grow with the time.
+            part.endedBySecond = [:]
+            part.milliseconds = RoundedMilliseconds()
+            total.parts[key, default: LiveFigures.Part()].add(part)
+        }
+        total.failures.merge(figures.failures, uniquingKeysWith: +)
         (total.users, total.inFlight, total.connections) = (figures.users, figures.inFlight, figures.connections)
         // While loops end, the sums of those left would fall, and counters never do.
         (total.received, total.sent) = (max(total.received, figures.received), max(total.sent, figures.sent))

@@ -26,8 +26,8 @@ struct BenchRun: Sendable {
         var plan = settings.plan
         plan.requestLog = files.pathToWrite(.csv)
         var bench = Bench(plan)
-        // The figures are read by two at most: Locust's master, and Prometheus.
-        let control = BenchControl(readers: 2)
+        // The figures are read by Locust's master first, and by Prometheus.
+        let control = BenchControl(readers: settings.locust != nil && settings.metrics != nil ? 2 : 1)
         bench.control = control
         bench.onProgress = progress()
         if !settings.isSilent {
@@ -37,7 +37,7 @@ struct BenchRun: Sendable {
         }
         if settings.isVerbose { console.say("h2get: measures \(plan.inWords)") }
         let clock = settings.alignsClock ? try await ServerClock.measure(plan).notes : nil
-        let metrics = try settings.metrics.map { try MetricsServer($0, plan, control, reader: 1) }
+        let metrics = try settings.metrics.map { try MetricsServer($0, plan, control, reader: settings.locust == nil ? 0 : 1) }
         if let metrics, !settings.isSilent { console.say("h2get: figures for Prometheus at \(metrics.url)") }
         let measuring = bench
         var result: BenchResult

@@ -60,7 +60,7 @@ import Testing
             (master + ["--stages", "5:1s"], "leave out --stages"), (master + ["-r", "5"], "leave out -r"),
             (master + ["--warm-up-time", "5s"], "leave out --warm-up-time"),
             (master + ["--start-at", "99999999"], "leave out --start-at"),
-            (master + ["--api", "direct"], "leave out --api"), (master + ["-T", "5s"], "leave out -T"),
+            (master + ["-T", "5s"], "leave out -T"),
             (master + ["-N", "5s"], "leave out -N"), (master + ["--keep-trying"], "leave out --keep-trying"),
             (master + ["--user", "thread"], "use stream, connection or rate=N"),
             (master + ["--user", "rate="], "write a number a second"), (master + ["--user", "rate=0"], "above 0"),
@@ -117,6 +117,7 @@ import Testing
             (["-X", "POST"], "leave out -X"), (["-d", "/dev/null"], "leave out -d"), (["-I"], "leave out -I"),
             (["--request-rate", "5"], "leave out --request-rate"), (["--think-time", "1s"], "leave out --think-time"),
             (["--api", "direct"], "leave out --api"), (["https://localhost/b"], "give one URL"),
+            (["--expect-status", "200"], "leave out --expect-status"),
         ] {
             do {
                 _ = try self.settings(["--scenario", file, Self.url] + option)

@@ -28,7 +28,7 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
     private var scenarioUsers = Ring<ScenarioRun>(capacity: 4)
     /// The users that the slot has, if the plan has users, and how many more leave once their requests are over.
     private var users = 0
-    private var leaving = 0
+    private var leaving = 0 { didSet { worker.leaving += leaving - oldValue } }
     /// Requests to be retried.
     private var retries = Ring<Pending>(capacity: 4)
     /// The number of tasks that run.
@@ -262,6 +262,18 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
         }
     }
 
+    func abandonRetries() {
+        while var request = retries.popFirst() {
+            request.notes.attempts -= 1
+            let failure = request.failure ?? H2Error(.connectionClosed, message: "no connection took the request")
+            withUnsafeMutablePointer(to: &request.notes) {
+                worker.failed($0, failure, on: Worker.StreamID(connection: 0, stream: 0))
+            }
+            request.user?.failed()
+            if leaving > 0 { leaving -= 1 }
+        }
+    }
+
     /// Closes the connection if no user needs it any more.
     private func closeIfUnused() {
         guard worker.plan.users != nil, users == 0, leaving == 0, retries.isEmpty, let connection else { return }
@@ -424,7 +436,7 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
     }
 
     private func isWorthAnother(_ error: H2Error, isTooLate: Bool, wasBlind: Bool) -> Bool {
-        guard worker.isRunning else { return false }
+        guard worker.isRunning, worker.wantsRetries else { return false }
         return switch error.code {
         case .notProcessed, .connectionDraining: true
         case .connectionClosed: error.isRetryable || isTooLate
@@ -501,6 +513,12 @@ final class AsyncConnectionSlot: BenchSlot, @unchecked Sendable {
         depthAtConnect = depth + made.info.roundTripsToOpen
         worker.connected(made, again: hasConnected)
         hasConnected = true
+        if let why = worker.refusal(of: made) {
+            connection = nil
+            worker.disconnected(made, cause: nil)
+            made.closeNow(because: why)
+            return giveUp(why)
+        }
         closeIfUnused()
     }
 

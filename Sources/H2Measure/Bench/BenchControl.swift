@@ -28,6 +28,12 @@ package final class BenchControl: @unchecked Sendable {
         for worker in workers { worker.loop.execute { worker.setUsers(number) } }
     }
 
+    /// Without users, cuts off the requests that are still under way.
+    package func abandon() {
+        let workers = lock.withLock { self.workers }
+        for worker in workers { worker.loop.execute { worker.abandon() } }
+    }
+
     /// Begins no more requests, and ends the measurement when those under way are answered, or after `BenchPlan.drain`.
     package func stop() {
         let workers = lock.withLock {

@@ -167,10 +167,12 @@ package struct BenchPlan: Sendable {
     package var connectionRamp: ConnectionRamp?
     /// Nil for a fixed number of streams. With users, connections are opened when there are users for them and closed when
     /// there are none any more; `connections` and `streams` mean nothing, and a connection that cannot be established is
-    /// tried again for as long as the measurement runs.
+    /// tried again for as long as the measurement runs, unless the very first one fails by a mistake in the plan.
     package var users: Users?
     /// Whether figures are collected while it runs (`BenchControl.takeFigures`).
     package var collectsFigures = false
+    /// Whether these have numbers by second. Then somebody must take them, or they grow with the time.
+    package var countsSeconds = false
     /// The maximum lifetime of a connection, after which it is closed and the slot gives up (h2load's -T); nil for no limit.
     package var activeTimeout: Duration?
     /// How long a connection may go without a byte before it is closed and the slot gives up (h2load's -N); nil for no limit.

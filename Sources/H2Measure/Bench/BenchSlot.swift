@@ -27,6 +27,8 @@ protocol BenchSlot: AnyObject {
     func pump()
     /// Sets the number of users here, for a plan with users.
     func setUsers(_ count: Int)
+    /// Gives up requests that wait for a retry, because their users leave.
+    func abandonRetries()
     /// The measurement is over.
     func end()
 }

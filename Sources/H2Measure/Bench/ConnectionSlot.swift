@@ -41,7 +41,7 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
     private let period: UInt64
     /// The users that the slot has, if the plan has users, and how many more leave once their requests are over.
     @exclusivity(unchecked) private var users = 0
-    @exclusivity(unchecked) private var leaving = 0
+    @exclusivity(unchecked) private var leaving = 0 { didSet { worker.leaving += leaving - oldValue } }
     /// The reason why a connection last refused a request.
     @exclusivity(unchecked) private var lastRefusal: H2Error?
     /// Connections in a row that could not be established, or were left without an answer.
@@ -360,6 +360,22 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
         }
     }
 
+    func abandonRetries() {
+        while let stream = waiting.popFirst() {
+            if stream.notes.pointee.attempts > 0 {
+                stream.notes.pointee.attempts -= 1
+                worker.failed(
+                    stream.notes, stream.failure ?? lastRefusal ?? Self.notTaken,
+                    on: Worker.StreamID(connection: 0, stream: stream.identifier))
+                stream.notes.pointee.attempts = 0
+            }
+            idle.append(stream)
+            if leaving > 0 { leaving -= 1 }
+        }
+    }
+
+    private static let notTaken = H2Error(.connectionClosed, message: "no connection took the request")
+
     /// Closes the connection if no user needs it any more.
     private func closeIfUnused() {
         guard worker.plan.users != nil, users == 0, leaving == 0, waiting.isEmpty, let connection else { return }
@@ -392,7 +408,7 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
     /// there. Requests that a live server refuses are a result, and counted as such.
     private func isWorthAnother(_ stream: DirectStream, _ error: H2Error, _ connection: DirectConnection) -> Bool {
         guard stream.notes.pointee.attempts < Worker.attemptsToSend, !hasGivenUp else { return false }
-        guard worker.isRunning, connection.cutOff == nil else { return false }
+        guard worker.isRunning, worker.wantsRetries, connection.cutOff == nil else { return false }
         switch error.code {
         case .notProcessed, .connectionDraining: return true
         // The server may close a kept-alive connection while a request is on its way (RFC 9112 section 9.3.1).
@@ -469,6 +485,11 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
         depthAtConnect = depth + connection.info.roundTripsToOpen
         worker.connected(connection, again: hasConnected)
         hasConnected = true
+        if let why = worker.refusal(of: connection) {
+            connection.isMeant = true
+            giveUp(why)
+            return connection.closeNow(because: why)
+        }
         if let limit = worker.plan.activeTimeout {
             endLifeTimer()
             let opened = connection.number
@@ -566,9 +587,7 @@ final class ConnectionSlot: BenchSlot, DirectConnectionUser {
             guard let stream = waiting.popFirst() else { return }
             if stream.notes.pointee.attempts > 0 {
                 // If a connection refused the next attempt, the stream no longer has the error of the one before.
-                let failure =
-                    stream.failure ?? lastRefusal
-                    ?? H2Error(.connectionClosed, message: "no connection took the request")
+                let failure = stream.failure ?? lastRefusal ?? Self.notTaken
                 // The next attempt has not been made.
                 stream.notes.pointee.attempts -= 1
                 worker.failed(stream.notes, failure, on: Worker.StreamID(connection: 0, stream: stream.identifier))

@@ -59,10 +59,15 @@ final class Downtime: @unchecked Sendable {
     /// length is known to 5 %, and between 20 ms and 1 s, to spare the server.
     static func pause(after time: UInt64) -> UInt64 { min(max(time / 20, 20_000_000), 1_000_000_000) }
 
-    func gone(_ now: UInt64) {
+    /// - Parameter isWanted: false if no connection is needed any more, so that the time from now on is no downtime.
+    func gone(_ now: UInt64, isWanted: Bool = true) {
         lock.withLock {
             live -= 1
             guard live == 0 else { return }
+            guard isWanted else {
+                (goneAt, failedAt, doubtful) = (nil, nil, nil)
+                return
+            }
             // A connection that never answered counts as none.
             if let doubtful {
                 (goneAt, failedAt) = (doubtful.from, now)

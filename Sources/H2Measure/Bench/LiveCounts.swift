@@ -8,16 +8,24 @@ final class LiveCounts: @unchecked Sendable {
     private let lock = PthreadLock()
     private var figures = LiveFigures()
     private let names: [Int]
-    /// Adds up to the wall clock's time with a loop's time, in nanoseconds.
-    private let offset: UInt64
+    private let keepsSeconds: Bool
+    /// The most causes of failures; those after them are counted together. A cause may have a number in it.
+    private static let maximumCauses = 200
+    /// Adds up to the wall clock's time with a loop's time, in nanoseconds. The wall clock may be set.
+    private var offset: UInt64
     /// The current second since 1970, and when it ends in the loop's time.
     private var second = 0
     private var secondEnd: UInt64 = 0
 
-    init(_ names: LiveNames) {
+    /// - Parameter keepsSeconds: whether to count by second, which grows with the time until the figures are taken.
+    init(_ names: LiveNames, keepsSeconds: Bool) {
         self.names = names.indexes
-        let wall = UInt64(max(ProcessClocks.wallSeconds, 0) * 1e9)
-        offset = wall &- H2EventLoop.monotonicNanoseconds()
+        self.keepsSeconds = keepsSeconds
+        offset = Self.offset
+    }
+
+    private static var offset: UInt64 {
+        UInt64(max(ProcessClocks.wallSeconds, 0) * 1e9) &- H2EventLoop.monotonicNanoseconds()
     }
 
     /// A request is over.
@@ -28,12 +36,17 @@ final class LiveCounts: @unchecked Sendable {
         let key = LiveFigures.Key(name: names[request], status: status, isFailure: failure != nil)
         lock.withLock {
             if now >= secondEnd { begin(now) }
-            figures.parts[key, default: LiveFigures.Part()].record(latency, bytes, now &+ offset, second)
-            if let failure { figures.failures[LiveFigures.Failure(name: key.name, cause: failure), default: 0] += 1 }
+            figures.parts[key, default: LiveFigures.Part()].record(
+                latency, bytes, now &+ offset, keepsSeconds ? second : nil)
+            guard let failure else { return }
+            var cause = LiveFigures.Failure(name: key.name, cause: failure)
+            if figures.failures.count >= Self.maximumCauses, figures.failures[cause] == nil { cause.cause = "(others)" }
+            figures.failures[cause, default: 0] += 1
         }
     }
 
     private func begin(_ now: UInt64) {
+        offset = Self.offset
         let wall = now &+ offset
         second = Int(wall / 1_000_000_000)
         secondEnd = now &+ (1_000_000_000 - wall % 1_000_000_000)
@@ -57,7 +70,7 @@ final class LiveCounts: @unchecked Sendable {
 }
 
 extension LiveFigures.Part {
-    fileprivate mutating func record(_ latency: UInt64, _ size: Int, _ wallTime: UInt64, _ second: Int) {
+    fileprivate mutating func record(_ latency: UInt64, _ size: Int, _ wallTime: UInt64, _ second: Int?) {
         ended += 1
         bytes += size
         latencies &+= latency
@@ -66,6 +79,6 @@ extension LiveFigures.Part {
         lastAt = wallTime
         counts[LiveFigures.bounds.firstIndex { latency <= $0 } ?? LiveFigures.bounds.count] += 1
         milliseconds.record(latency)
-        endedBySecond[second, default: 0] += 1
+        if let second { endedBySecond[second, default: 0] += 1 }
     }
 }

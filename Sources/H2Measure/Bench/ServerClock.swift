@@ -12,6 +12,8 @@ package struct ServerClock: Sendable, Equatable {
     private(set) var most = Double.infinity
     /// The shortest round trip.
     private(set) var roundTrip = Double.infinity
+    /// How often responses contradicted each other.
+    private(set) var contradictions = 0
 
     /// Seconds between the bounds.
     var width: Double { most - least }
@@ -27,6 +29,7 @@ package struct ServerClock: Sendable, Equatable {
         guard low < most, high > least else {
             // A clock that was set meanwhile, or several servers: this is what the last one says.
             (least, most) = (low, high)
+            contradictions += 1
             return
         }
         (least, most) = (max(least, low), min(most, high))
@@ -63,6 +66,11 @@ package struct ServerClock: Sendable, Equatable {
                 try await Task.sleep(for: .seconds(max(next - now - clock.roundTrip / 2, 0)))
                 try await clock.ask(client, request)
             }
+        }
+        guard clock.contradictions <= 1, clock.width < 0.9 else {
+            throw H2Error(
+                .protocolViolation, message: "the dates of the server's responses contradict each other",
+                remedy: "they may come from a cache or from several servers: leave out --align-clock")
         }
         return clock
     }

@@ -69,7 +69,7 @@ extension Worker {
         busySince[ObjectIdentifier(connection)] = nil
         if live.isEmpty { peers?.note(self, isConnected: false) }
         closedFigures.add(connection.figures)
-        downtime.gone(loop.now)
+        downtime.gone(loop.now, isWanted: plan.users == nil || users > 0)
         if case .over = phase { return }
         if let cause {
             findings.connections.lost[cause, default: 0] += 1
@@ -147,13 +147,14 @@ extension Worker {
 
     /// Whether a slot keeps trying after this number of consecutive failures.
     func mayTryAgain(after failures: Int, _ code: H2Error.Code) -> Bool {
+        // The users are there for as long as the measurement runs, whatever one dial brings.
+        if plan.users != nil, downtime.hasConnected { return true }
         switch code {
         case .certificateRejected, .tlsConfiguration, .http2NotNegotiated, .invalidURL, .invalidRequest: return false
         default: break
         }
-        if plan.users != nil { return true }
         // A mistake in the plan shows before the first connection of any worker.
-        if plan.keepsTrying, downtime.hasConnected { return true }
+        if plan.users != nil || plan.keepsTrying && downtime.hasConnected { return true }
         return failures < Self.attemptsToConnect
     }
 

@@ -35,6 +35,27 @@ extension Worker {
         return plan.firstUser + usersMade * plan.threads + index
     }
 
+    /// Why users cannot share a connection; nil if they can.
+    func refusal(of connection: any BenchConnection) -> String? {
+        guard let users = plan.users, users.perConnection > 1, connection.version == .http1 else { return nil }
+        return "the server chose HTTP/1.1, where users cannot share a connection: use --h1"
+    }
+
+    /// Whether a request that another connection may answer is sent again: not for users who leave.
+    var wantsRetries: Bool { plan.users == nil || users > 0 }
+
+    /// Cuts off the requests of users who leave, which count as aborted.
+    func abandon() {
+        guard plan.users != nil, users == 0, isRunning else { return }
+        for slot in allSlots { slot.abandonRetries() }
+        for connection in live.values {
+            connection.cutOff = .expired
+            (connection as? DirectConnection)?.isMeant = true
+            connection.closeNow(because: "the test is over")
+        }
+        noteLiveFigures()
+    }
+
     /// Begins no more requests.
     func stop() {
         if case .warmUp = phase { finish(.complete) } else { deadline(.complete, drain: plan.drain) }
@@ -47,7 +68,8 @@ extension Worker {
         let addsUp = isOver || loop.now &- wireNotedAt >= 200_000_000
         if addsUp { wireNotedAt = loop.now }
         liveCounts.note(
-            users: isOver ? 0 : users, inFlight: isOver ? 0 : inFlight, connections: isOver ? 0 : live.count,
+            users: isOver ? 0 : users, inFlight: isOver ? 0 : max(inFlight, leaving),
+            connections: isOver ? 0 : live.count,
             addsUp ? currentFigures() : nil)
     }
 }

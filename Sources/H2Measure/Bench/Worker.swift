@@ -64,6 +64,8 @@ final class Worker: @unchecked Sendable {
     /// The worker's part of the plan's users, and the number of users of a scenario that it has had.
     @exclusivity(unchecked) var users = 0
     @exclusivity(unchecked) var usersMade = 0
+    /// Users that leave once their request is over, which may wait for a retry.
+    @exclusivity(unchecked) var leaving = 0
     /// When the connections' bytes were last added up for `liveCounts`.
     @exclusivity(unchecked) var wireNotedAt: UInt64 = 0
     /// State shared with the other workers; nil if this is the only one.
@@ -163,7 +165,7 @@ final class Worker: @unchecked Sendable {
     ) {
         self.peers = peers
         self.control = control
-        liveCounts = plan.collectsFigures ? LiveCounts(LiveNames(plan)) : nil
+        liveCounts = plan.collectsFigures ? LiveCounts(LiveNames(plan), keepsSeconds: plan.countsSeconds) : nil
         self.plan = plan
         self.index = index
         self.loop = loop

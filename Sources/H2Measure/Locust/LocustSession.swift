@@ -1,5 +1,6 @@
 import H2Client
 import H2Platform
+import Synchronization
 
 /// A worker of a Locust master: the protocol's state machine, its connection, and the measurement that it steers.
 package final class LocustSession: Sendable {
@@ -12,7 +13,7 @@ package final class LocustSession: Sendable {
 
     private static let tickPeriod = Duration.milliseconds(50)
     /// Messages of the master that may wait; more than that are an attack, and are dropped.
-    private static let maximumEvents = 10_000
+    private static let maximumMessages = 50
 
     private let endpoint: String
     private let master: String
@@ -23,6 +24,7 @@ package final class LocustSession: Sendable {
     private let identity: String
     private let events: AsyncStream<Event>
     private let source: AsyncStream<Event>.Continuation
+    private let waitingMessages = Atomic<Int>(0)
 
     /// - Parameters:
     ///   - endpoint: where the master listens, for example `tcp://127.0.0.1:5557`.
@@ -37,7 +39,7 @@ package final class LocustSession: Sendable {
         (self.endpoint, self.master, self.plan, self.control) = (endpoint, master, plan, control)
         (self.reader, self.say) = (reader, say)
         identity = Self.makeIdentity()
-        (events, source) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.maximumEvents))
+        (events, source) = AsyncStream.makeStream()
     }
 
     /// The name of this machine and a random number, as Locust's own workers have it. The master spreads users over machines by
@@ -80,6 +82,7 @@ package final class LocustSession: Sendable {
                 case .send(let message): dealer.send(message)
                 case .sendNow(let message): dealer.send(message, mayWait: false)
                 case .setUsers(let count): control.setUsers(count)
+                case .abandon: control.abandon()
                 case .dropFigures: _ = control.takeFigures(for: reader)
                 case .reconnect:
                     await dealer.close()
@@ -94,7 +97,9 @@ package final class LocustSession: Sendable {
             }
             let now = Self.now
             switch await waiting.next() {
-            case .message(let bytes)?: actions = worker.received(bytes, at: now)
+            case .message(let bytes)?:
+                waitingMessages.subtract(1, ordering: .relaxed)
+                actions = worker.received(bytes, at: now)
             case .interrupt?, nil: actions = worker.interrupt(at: now)
             case .loadEnded(let why)?: actions = worker.failed(why)
             case .tick?:
@@ -109,7 +114,11 @@ package final class LocustSession: Sendable {
     }
 
     private func connect() throws -> ZeroMQDealer {
-        try ZeroMQDealer(endpoint: endpoint, identity: identity) { [source] in source.yield(.message($0)) }
+        try ZeroMQDealer(endpoint: endpoint, identity: identity) { [self] message in
+            guard waitingMessages.load(ordering: .relaxed) < Self.maximumMessages else { return }
+            waitingMessages.add(1, ordering: .relaxed)
+            source.yield(.message(message))
+        }
     }
 
     private static var now: Double { Double(H2EventLoop.monotonicNanoseconds()) / 1e9 }

@@ -16,6 +16,8 @@ package struct LocustWorker: Sendable {
         case sendNow([UInt8])
         /// Changes the number of users.
         case setUsers(Int)
+        /// Cuts off the requests that are still under way. There are no users.
+        case abandon
         /// Drops what was counted: a new test begins.
         case dropFigures
         /// Connects anew, under the same identity.
@@ -50,20 +52,22 @@ package struct LocustWorker: Sendable {
         case connecting(since: Double)
         case ready
         case running
-        /// Users finish their requests, at most until then.
-        case stopping(until: Double, then: Next)
+        /// Users finish their requests, at most until then. Later the requests are cut off, and their ends awaited.
+        case stopping(until: Double, then: Next, isCut: Bool = false)
         /// The master was heard last then; it is asked again.
         case lost(since: Double)
         case over
     }
 
-    private enum Next: Equatable {
+    private enum Next: Int, Comparable {
         /// Another test may follow.
         case ready
         /// The master quits.
         case quit
         /// The user has interrupted the worker.
         case leave
+
+        static func < (one: Next, other: Next) -> Bool { one.rawValue < other.rawValue }
     }
 
     // Seconds, those of Locust's own workers where they have such a limit.
@@ -74,8 +78,16 @@ package struct LocustWorker: Sendable {
     /// A restarted master does not know its workers, and does not answer them. Python's workers wait for a minute and quit.
     private static let silence = 10.0
     private static let longSilence = 60.0
+    /// A master that is only slow would give the worker another share of the users each time that it is asked.
+    private static let lostRetryPeriod = 30.0
     /// A master that quits waits half a second for the last reports.
-    private static let quitTime = 0.35
+    private static let quitTime = 0.3
+    private static let cutTime = 0.12
+    /// How often the master can have the worker connect anew.
+    private static let reconnectPeriod = 5.0
+    /// The most classes of users, and the longest name of one in bytes.
+    private static let maximumClasses = 1_000
+    private static let maximumName = 1_000
     /// The most users of a worker.
     private static let maximumUsers = 10_000_000
 
@@ -95,6 +107,10 @@ package struct LocustWorker: Sendable {
     private var reportedAt: Double?
     private var hasToldOfWaiting = false
     private var hasToldOfBadMessage = false
+    private var hasToldOfBadJob = false
+    private var nextReconnect = 0.0
+    /// A job that came while users finish for the test before it.
+    private var pendingJob: MessagePack?
     /// Whether the users were stopped because no master was there to stop them.
     private var hasStoppedAlone = false
 
@@ -140,15 +156,16 @@ package struct LocustWorker: Sendable {
                 ]
             }
             if now >= nextRetry {
-                nextRetry = now + Self.retryPeriod
-                actions.append(ready)
+                nextRetry = now + Self.lostRetryPeriod
+                // libzmq gives a connection up for good if the other side spoke something else.
+                actions += [.reconnect, ready]
             }
             return actions + heartbeat(status, at: now)
         case .ready, .running:
             if now - heardAt > Self.silence {
                 phase = .lost(since: heardAt)
                 hasStoppedAlone = false
-                nextRetry = now + Self.retryPeriod
+                nextRetry = now + Self.lostRetryPeriod
                 return [.say("the Locust master at \(master) is silent; waiting for it"), ready]
             }
             var actions = heartbeat(status, at: now)
@@ -157,10 +174,15 @@ package struct LocustWorker: Sendable {
                 actions.append(report(figures, status.wallTime))
             }
             return actions
-        case .stopping(let end, let next):
+        case .stopping(let end, let next, let isCut):
             var actions = heartbeat(status, at: now)
             guard let figures = status.figures else { return actions }
-            guard figures.users == 0 && figures.inFlight == 0 || now >= end else {
+            let isIdle = figures.users == 0 && figures.inFlight == 0
+            guard isIdle || now >= end && isCut else {
+                if now >= end {
+                    phase = .stopping(until: now + Self.cutTime, then: next, isCut: true)
+                    actions.append(.abandon)
+                }
                 if !figures.parts.isEmpty { actions.append(report(figures, status.wallTime)) }
                 return actions
             }
@@ -182,12 +204,13 @@ package struct LocustWorker: Sendable {
         case "ack": return acknowledged(parts[1], at: now)
         case "spawn": return spawn(parts[1], at: now)
         case "stop":
-            guard case .stopping(_, let next) = phase, next != .ready else {
-                return stop(then: .ready, within: max(stopTimeout, drain), at: now)
-            }
-            return []
+            pendingJob = nil
+            return stop(then: .ready, within: max(stopTimeout, drain), at: now)
         case "quit": return stop(then: .quit, within: Self.quitTime, at: now)
-        case "reconnect": return [.reconnect]
+        case "reconnect":
+            guard now >= nextReconnect else { return [] }
+            nextReconnect = now + Self.reconnectPeriod
+            return [.reconnect]
         case "heartbeat":
             // It was only slow.
             if case .lost = phase, !hasStoppedAlone { phase = classes.isEmpty ? .ready : .running }
@@ -229,6 +252,7 @@ package struct LocustWorker: Sendable {
         // Another master's clock may differ.
         lastJob = -.infinity
         (nextHeartbeat, nextReport) = (now, now + Self.reportPeriod)
+        reportedAt = nil
         let number = data["index"]?.number.map { " as worker \($0)" } ?? ""
         var actions: [Action] = [.say("connected to the Locust master at \(master)\(number)")]
         // It has forgotten the test, or starts the users anew.
@@ -237,40 +261,50 @@ package struct LocustWorker: Sendable {
     }
 
     private mutating func spawn(_ job: MessagePack, at now: Double) -> [Action] {
-        if case .stopping(_, let next) = phase, next != .ready { return [] }
+        if case .stopping(_, let next, _) = phase {
+            if next == .ready { pendingJob = job }
+            return []
+        }
         let spawning = sendNow("spawning")
-        guard let time = job["timestamp"]?.real, case .map(let counts)? = job["user_classes_count"] else {
-            return [.say("the Locust master at \(master) sent a job without users; it is ignored")]
+        guard let time = job["timestamp"]?.real, time.isFinite, case .map(let counts)? = job["user_classes_count"]
+        else {
+            return badJob("a job without users")
         }
         guard time > lastJob else { return [spawning] }
         // A class that is not named keeps its users.
         var classes = self.classes
+        var known: [String: Int] = [:]
+        for (index, own) in classes.enumerated() { known[own.name] = index }
         for entry in counts {
-            guard let name = entry.key.text, let count = entry.value.number, (0...Self.maximumUsers).contains(count)
-            else {
-                return [
-                    .say("the Locust master at \(master) sent a job with a number of users that is none; it is ignored")
-                ]
+            guard let name = entry.key.text, name.utf8.count <= Self.maximumName else {
+                return badJob("a class of users with a name that is too long or not UTF-8")
             }
-            if let index = classes.firstIndex(where: { $0.name == name }) {
+            guard let count = entry.value.number, (0...Self.maximumUsers).contains(count) else {
+                return badJob("a number of users that is not one from 0 to \(Self.maximumUsers)")
+            }
+            if let index = known[name] {
                 classes[index].count = count
             } else {
+                guard classes.count < Self.maximumClasses else {
+                    return badJob("more than \(Self.maximumClasses) classes of users")
+                }
+                known[name] = classes.count
                 classes.append(UserClass(name: name, count: count))
             }
         }
         let total = classes.reduce(0) { $0 + $1.count }
         guard total <= Self.maximumUsers else {
-            return [
-                .say(
-                    "the Locust master wants \(total) users here, and \(Self.maximumUsers) is the most; use more workers"
-                )
-            ]
+            return badJob("a job of \(total) users, and \(Self.maximumUsers) is the most for one worker")
         }
         lastJob = time
-        stopTimeout = min(max(job["stop_timeout"]?.real ?? 0, 0), 86_400)
+        let timeout = job["stop_timeout"]?.real ?? 0
+        stopTimeout = timeout.isFinite ? min(max(timeout, 0), 86_400) : 0
         self.classes = classes
         var actions = [spawning]
-        if phase == .ready { actions.append(.dropFigures) }
+        if phase != .running {
+            actions.append(.dropFigures)
+            reportedAt = nil
+        }
         phase = .running
         actions.append(.setUsers(total))
         actions.append(
@@ -278,9 +312,21 @@ package struct LocustWorker: Sendable {
         return actions
     }
 
+    /// Tells once: a master may send many.
+    private mutating func badJob(_ what: String) -> [Action] {
+        guard !hasToldOfBadJob else { return [] }
+        hasToldOfBadJob = true
+        return [.say("the Locust master at \(master) sent \(what); such jobs are ignored")]
+    }
+
+    /// A second reason to stop shortens the time at most, and does not take the place of a stronger one.
     private mutating func stop(then next: Next, within time: Double, at now: Double) -> [Action] {
-        phase = .stopping(until: now + time, then: next)
-        return [.setUsers(0)]
+        guard case .stopping(let end, let before, let isCut) = phase else {
+            phase = .stopping(until: now + time, then: next)
+            return [.setUsers(0)]
+        }
+        phase = .stopping(until: min(end, now + time), then: max(before, next), isCut: isCut)
+        return []
     }
 
     private mutating func stopped(_ next: Next, at now: Double) -> [Action] {
@@ -289,7 +335,9 @@ package struct LocustWorker: Sendable {
             phase = .ready
             classes = []
             nextReport = now + Self.reportPeriod
-            return [send("client_stopped"), ready]
+            lastJob = -.infinity
+            let job = pendingJob.take()
+            return [send("client_stopped"), ready] + (job.map { spawn($0, at: now) } ?? [])
         case .quit:
             phase = .over
             return [send("quit"), .end(.quit)]
@@ -308,7 +356,7 @@ package struct LocustWorker: Sendable {
             phase = .over
             return [.end(.noMaster)]
         }
-        guard !hasToldOfWaiting else { return [ready] }
+        guard !hasToldOfWaiting else { return [.reconnect, ready] }
         hasToldOfWaiting = true
         return [.say("no Locust master answers at \(master) yet; trying again for five minutes"), ready]
     }

@@ -7,7 +7,7 @@ import H2Platform
 /// lock.
 package final class ZeroMQDealer: @unchecked Sendable {
     /// The largest message that is taken; a peer that sends a larger one is disconnected.
-    private static let maximumMessageSize: Int64 = 16 << 20
+    private static let maximumMessageSize: Int64 = 1 << 20
     /// Messages that may wait to be sent; beyond that the oldest are dropped.
     private static let maximumQueue = 10_000
 
@@ -108,6 +108,8 @@ package final class ZeroMQDealer: @unchecked Sendable {
     package func send(_ message: [UInt8], mayWait: Bool = true) {
         lock.withLock {
             guard !isClosing else { return }
+            // Said again before it could be said once.
+            if mayWait, queue.contains(where: { $0.bytes == message }) { return }
             if queue.count >= Self.maximumQueue { queue.removeFirst(queue.count / 2) }
             queue.append(Message(bytes: message, mayWait: mayWait))
             wake()
@@ -143,7 +145,9 @@ package final class ZeroMQDealer: @unchecked Sendable {
             isOver = lock.withLock { isClosing }
             var mayHaveMore = true
             // libzmq's descriptor tells only that something changed: everything is tried until nothing is left.
-            while mayHaveMore { mayHaveMore = sendOne() || receiveOne() }
+            while mayHaveMore, isOver || !lock.withLock({ isClosing }) {
+                mayHaveMore = sendOne() || (!isOver && receiveOne())
+            }
             guard !isOver else { break }
             var entries = [
                 pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
@@ -176,7 +180,10 @@ package final class ZeroMQDealer: @unchecked Sendable {
             bytes.baseAddress.map { library.send(socket, $0, bytes.count, ZeroMQ.Constant.dontWait) } ?? 0
         }
         guard result < 0, message.mayWait else { return true }
-        lock.withLock { queue.insert(message, at: 0) }
+        lock.withLock {
+            queue.removeAll { !$0.mayWait }
+            queue.insert(message, at: 0)
+        }
         return false
     }
 

@@ -45,8 +45,12 @@ package struct BenchPage: Sendable {
             )
         }
         parts.append(protocols)
-        parts.append(
-            "\(Page.many(plan.connections, "connection")) × \(Page.many(plan.streams, "stream"))")
+        if let users = plan.users {
+            parts.append("users that come and go, up to \(grouped(users.perConnection)) on a connection")
+        } else {
+            parts.append(
+                "\(Page.many(plan.connections, "connection")) × \(Page.many(plan.streams, "stream"))")
+        }
         parts.append(pace)
         switch result.end {
         case .complete: parts.append("ran \(ChartUnit.seconds.short(result.elapsed))")

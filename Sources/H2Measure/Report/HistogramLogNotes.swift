@@ -58,7 +58,9 @@ package struct HistogramLogNotes: Sendable, Equatable {
         switch line[..<colon] {
         case "requests":
             let counts = Self.numbers(text).map { Int(exactly: $0) ?? nil }
-            guard counts.count == 3, let all = counts as? [Int], all.allSatisfy({ $0 >= 0 }) else { return }
+            guard counts.count == 3, let all = counts as? [Int],
+                all.allSatisfy({ (0...1_000_000_000_000_000).contains($0) })
+            else { return }
             (sent, done, failed) = (all[0], all[1], all[2])
         case "clock":
             let numbers = Self.numbers(text)

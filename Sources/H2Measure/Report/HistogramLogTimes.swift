@@ -79,7 +79,8 @@ struct HistogramLogTimes {
 
     /// The time of day, such as `14:00:05.3 UTC`.
     static func time(_ seconds: Double) -> String {
-        let tenths = Int((seconds * 10).rounded())
+        // A log may say anything.
+        let tenths = Int((min(max(seconds, -1e15), 1e15) * 10).rounded())
         let day = ((tenths / 10) % 86_400 + 86_400) % 86_400
         func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
         return "\(two(day / 3_600)):\(two(day / 60 % 60)):\(two(day % 60)).\(abs(tenths % 10)) UTC"

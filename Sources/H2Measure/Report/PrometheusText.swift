@@ -9,6 +9,8 @@ package struct PrometheusText: Sendable {
     private let labels: [String]
     /// Streams of a closed loop without users.
     private let streams: Int?
+    /// The most causes of failures; those after them are counted together.
+    private static let maximumCauses = 1_000
     /// Everything counted so far.
     private var total = LiveFigures()
 
@@ -38,7 +40,11 @@ package struct PrometheusText: Sendable {
             part.milliseconds = RoundedMilliseconds()
             total.parts[key, default: LiveFigures.Part()].add(part)
         }
-        total.failures.merge(figures.failures, uniquingKeysWith: +)
+        for (failure, count) in figures.failures {
+            var failure = failure
+            if total.failures.count >= Self.maximumCauses, total.failures[failure] == nil { failure.cause = "(others)" }
+            total.failures[failure, default: 0] += count
+        }
         (total.users, total.inFlight, total.connections) = (figures.users, figures.inFlight, figures.connections)
         // While loops end, the sums of those left would fall, and counters never do.
         (total.received, total.sent) = (max(total.received, figures.received), max(total.sent, figures.sent))

@@ -33,24 +33,26 @@ struct Remedies {
             if result.timeLine.map(\.peakInFlight).max() == 1 { return nil }
             return isScripted ? "use a script with more time between its lines" : "ask for a lower rate"
         }
+        if plan.users != nil { return "ask for fewer users" }
         if streamsOnEach > 1 { return "use a smaller -m" }
         return plan.connections > 1 ? "use a smaller -c" : nil
     }
 
     /// More requests at once.
     var moreStreams: String {
+        if plan.users != nil { return "use a smaller --users-per-connection" }
         if isHTTP1 { return "use a larger -c" }
         if let limit = result.connections.maxConcurrentStreams, limit <= plan.streams { return "use a larger -c" }
         return "use a larger -m or -c"
     }
 
     var slowerConnecting: String? {
-        guard plan.connections > 1 else { return nil }
+        guard plan.connections > 1, plan.users == nil else { return nil }
         guard let ramp = plan.connectionRamp else { return "open them more slowly with -r" }
         return ramp.count > 1 ? "open them more slowly with a smaller -r" : nil
     }
 
-    var fewerConnections: String? { plan.connections > 1 ? "use a smaller -c" : nil }
+    var fewerConnections: String? { plan.connections > 1 && plan.users == nil ? "use a smaller -c" : nil }
 
     var smallerBodies: String? { plan.requests.contains { !$0.body.isEmpty } ? "use smaller bodies" : nil }
 

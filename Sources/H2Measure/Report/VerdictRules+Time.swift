@@ -11,7 +11,10 @@ extension VerdictRules {
         let total = latency.mean * Double(latency.count)
         func isMuch(_ wait: Double) -> Bool { wait > 0 && wait > 0.05 * total }
 
-        if let limit = result.connections.maxConcurrentStreams, result.connections.http2 > 0, limit < plan.streams,
+        if plan.users != nil {
+            // How many there are is not for an option to say.
+        } else if let limit = result.connections.maxConcurrentStreams, result.connections.http2 > 0,
+            limit < plan.streams,
             waits.streamRequests > 0, !isOpenLoop || isMuch(waits.stream)
         {
             let enough = limit > 0 ? (plan.connections * plan.streams + limit - 1) / limit : plan.connections

@@ -259,7 +259,7 @@ struct VerdictRules {
         return Verdict(
             .warning, .errors,
             Remedies.sentence(
-                "\(grouped(connections.abandoned)) of \(grouped(plan.connections, "connection")) could not be established "
+                "\(grouped(connections.abandoned)) of \(grouped(connections.wanted, "connection")) could not be established "
                     + "again\(most), so the load was not what was asked for",
                 remedies.fewerConnections, remedies.slowerConnecting))
     }
@@ -376,7 +376,7 @@ struct VerdictRules {
         let threads = min(plan.threads * 2, max(result.client.processors, 1))
         guard !isFull, threads > plan.threads else { return elsewhere }
         // A connection belongs to one thread.
-        return plan.connections < threads
+        return plan.connections < threads && plan.users == nil
             ? "use more threads and connections (-t \(threads) -c \(threads))" : "use more threads (-t \(threads))"
     }
 

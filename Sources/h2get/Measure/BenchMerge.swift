@@ -1,4 +1,6 @@
+import H2Client
 import H2Measure
+import H2Platform
 
 /// `h2get bench merge`: reads logs, merges them, and shows or writes the result.
 struct BenchMerge {
@@ -27,6 +29,13 @@ struct BenchMerge {
         }
     }
 
+    /// The identity of a regular file; nil for others, such as pipes.
+    private static func identity(_ path: String) -> FileIdentity? {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        return FileIdentity(status)
+    }
+
     private static func offsets(_ text: String) throws -> [Double] {
         try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
             let isNegative = part.utf8.first == UInt8(ascii: "-")
@@ -40,7 +49,13 @@ struct BenchMerge {
     /// - Throws: `Failure`, in which case no file is written.
     func run() throws {
         var merge = HistogramLogMerge(clockOffsets: clockOffsets)
+        var known: [FileIdentity: String] = [:]
         for file in files {
+            if let identity = Self.identity(file), let other = known.updateValue(file, forKey: identity) {
+                throw Failure.usage(
+                    "\(printable(other)) and \(printable(file)) are the same file, which would count twice; leave one out"
+                )
+            }
             do { try merge.add(path: file) } catch let error as HistogramLogError {
                 throw Failure(.readFailed, error.description)
             }

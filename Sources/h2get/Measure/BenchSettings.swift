@@ -72,6 +72,7 @@ struct BenchSettings: MeasureSettings {
         }
         plan.breaksDown = arguments.isOn(.breakdown)
         plan.collectsFigures = locust != nil || metrics != nil
+        plan.countsSeconds = locust != nil
         plan.startAt = try arguments.value(.startAt, Quantity.unixTime)
         if let start = plan.startAt, start - plan.warmUp.inSeconds < ProcessClocks.wallSeconds {
             throw Failure.usage("--start-at is over already, or less than --warm-up-time away; name a later time")
@@ -178,7 +179,7 @@ struct BenchSettings: MeasureSettings {
         }
         let said: [OptionKey] = [
             .request, .head, .data, .inputFile, .baseURI, .timingScriptFile, .requestRate, .rps, .stages, .ramp,
-            .arrivals, .thinkTime, .userKind,
+            .arrivals, .thinkTime, .userKind, .expectStatus, .expectSize, .expectSHA256,
         ]
         if let option = said.lazy.compactMap({ arguments.last($0) }).first?.spelling {
             throw Failure.usage("--scenario says what is sent, and when: leave out \(option)")

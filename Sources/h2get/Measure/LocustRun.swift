@@ -20,6 +20,7 @@ struct LocustRun: Sendable {
         ) { [console, isSilent] text in
             if !isSilent { console.say("h2get: \(text)") }
         }
+        if !isSilent { console.say("h2get: asking the Locust master at \(settings.master) for users") }
         Interruption.cancels { session.interrupt() }
         // From here on only a second signal may discard the results.
         defer { Interruption.finishes() }

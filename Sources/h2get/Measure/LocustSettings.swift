@@ -49,11 +49,14 @@ struct LocustSettings: Sendable, Equatable {
             .requests, .duration, .clients, .streams, .requestRate, .rps, .ramp, .stages, .arrivals, .seed, .startAt,
             .warmUpTime, .timingScriptFile, .connectionRate, .ratePeriod,
         ]
-        if let option = decided.lazy.compactMap({ arguments.last($0) }).first?.spelling {
+        let isScripted = arguments.isGiven(.scenario)
+        if let option = decided.lazy.filter({ $0 != .seed || !isScripted }).compactMap({ arguments.last($0) }).first?
+            .spelling
+        {
             throw Failure.usage(
                 "with --locust-master the master says how many users there are, and when: leave out \(option)")
         }
-        let others: [OptionKey] = [.connectionActiveTimeout, .connectionInactivityTimeout, .keepTrying, .api]
+        let others: [OptionKey] = [.connectionActiveTimeout, .connectionInactivityTimeout, .keepTrying]
         if let option = others.lazy.compactMap({ arguments.last($0) }).first?.spelling {
             throw Failure.usage(
                 "with --locust-master connections come and go with the users, for as long as it runs: leave out \(option)"
@@ -66,7 +69,7 @@ struct LocustSettings: Sendable, Equatable {
         let failure = Failure.usage(
             "--locust-master \(shown(text)): write HOST or HOST:PORT, an IPv6 address in brackets")
         guard let target = try? RequestTarget("http://\(text)"), target.path == "/", target.userInfo == nil,
-            !text.utf8.contains(UInt8(ascii: "/"))
+            !text.utf8.contains(UInt8(ascii: "/")), text.utf8.last != UInt8(ascii: ":")
         else { throw failure }
         let hasPort = text.utf8.last != UInt8(ascii: "]") && text.utf8.contains(UInt8(ascii: ":"))
         let port = hasPort ? target.origin.port : defaultPort

@@ -58,24 +58,40 @@ struct MetricsSettings: Sendable, Equatable {
 struct MetricsServer: Sendable {
     private let server: OriginServer
 
+    /// The text of a moment, which serves all who ask within a tenth of a second.
+    private struct Answer: Sendable {
+        private var text: PrometheusText
+        private var made: [UInt8] = []
+        private var madeAt: ContinuousClock.Instant?
+
+        init(text: PrometheusText) { self.text = text }
+
+        mutating func body(_ figures: () -> LiveFigures) -> [UInt8] {
+            let now = ContinuousClock.now
+            if let madeAt, now - madeAt < .milliseconds(100) { return made }
+            text.add(figures())
+            (made, madeAt) = (Array(text.text.utf8), now)
+            return made
+        }
+    }
+
     /// Begins to listen.
     /// - Parameter reader: the number under which it takes the figures.
     /// - Throws: `Failure` (`usage`) if the address cannot be used.
     init(_ settings: MetricsSettings, _ plan: BenchPlan, _ control: BenchControl, reader: Int) throws {
-        let text = Locked(PrometheusText(plan, prefix: settings.prefix))
+        let text = Locked(Answer(text: PrometheusText(plan, prefix: settings.prefix)))
         var configuration = OriginServer.Configuration(
             address: settings.address, port: settings.port, security: .cleartext)
         configuration.routes["/metrics"] = { request in
             guard request.method == .get || request.method == .head else {
                 return .init(status: .methodNotAllowed, headerFields: [.allow: "GET, HEAD"])
             }
-            let body = text.withLock { text in
-                text.add(control.takeFigures(for: reader))
-                return text.text
-            }
             return .init(
-                headerFields: [.contentType: "text/plain; version=0.0.4; charset=utf-8"], body: Array(body.utf8))
+                headerFields: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
+                body: text.withLock { $0.body { control.takeFigures(for: reader) } })
         }
+        // Few ask, and they must not disturb the measurement.
+        configuration.limits.connections = 16
         // Nothing else of the test server.
         configuration.routes["/"] = { _ in .init(status: .notFound, text: "the figures are at /metrics\n") }
         do {

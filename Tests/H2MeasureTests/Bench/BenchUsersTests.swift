@@ -19,6 +19,7 @@ struct BenchUsersTests {
             $0.threads = threads
             $0.users = BenchPlan.Users(perConnection: perConnection)
             $0.collectsFigures = true
+            $0.countsSeconds = true
             change(&$0)
         }
         var bench = Bench(plan)
@@ -145,6 +146,31 @@ struct BenchUsersTests {
             #expect(result.requests.failed >= 8)
             #expect(result.requests.done > 10)
             #expect(result.connections.abandoned == 0)
+        }
+    }
+
+    @Test func `Requests of users who leave are cut off, and count as aborted`() async throws {
+        try await MeasuredOrigin.run { origin in
+            var sum = LiveFigures()
+            let result = try await run(origin, "/stall", perConnection: 3) { control in
+                control.setUsers(5)
+                try await eventually("requests", within: .seconds(30)) { origin.server.statistics.streamsOpen == 5 }
+                control.setUsers(0)
+                control.abandon()
+                try await waitForUsers(0, control, &sum)
+                try await eventually("no connection", within: .seconds(30)) {
+                    origin.server.statistics.connectionsOpen == 0
+                }
+                // Those who come later are served.
+                control.setUsers(2)
+                try await eventually("requests", within: .seconds(30)) { origin.server.statistics.streamsOpen == 2 }
+                control.setUsers(0)
+                control.abandon()
+                try await waitForUsers(0, control, &sum)
+            }
+            #expect(result.requests.aborted == 7)
+            #expect(result.requests.failed == 0)
+            expectBalance(result)
         }
     }
 

@@ -64,6 +64,7 @@ struct LocustWorkerTests {
             case .setUsers(let count): return "users=\(count)"
             case .dropFigures: return "drop"
             case .reconnect: return "reconnect"
+            case .abandon: return "abandon"
             case .say: return "say"
             case .end(let ending): return "end \(ending)"
             }
@@ -89,8 +90,8 @@ struct LocustWorkerTests {
         #expect(told(worker.begin(at: 0)) == ["client_ready"])
         #expect(told(worker.tick(status(), at: 4.9)) == [])
         #expect(told(worker.tick(status(), at: 5)) == ["say", "client_ready"])
-        #expect(told(worker.tick(status(), at: 10)) == ["client_ready"])
-        #expect(told(worker.tick(status(), at: 299.9)) == ["client_ready"])
+        #expect(told(worker.tick(status(), at: 10)) == ["reconnect", "client_ready"])
+        #expect(told(worker.tick(status(), at: 299.9)) == ["reconnect", "client_ready"])
         #expect(told(worker.tick(status(), at: 305)) == ["end noMaster"])
         #expect(told(worker.tick(status(), at: 400)) == [])
     }
@@ -180,8 +181,11 @@ struct LocustWorkerTests {
             var worker = greeted(drain: 5)
             _ = worker.received(job([.init("A", 10)], at: 100, stopTimeout: timeout), at: 1)
             _ = worker.received(message("stop"), at: 2)
-            #expect(!told(worker.tick(status(inFlight: 1), at: end - 0.1)).contains("client_stopped"))
-            #expect(told(worker.tick(status(inFlight: 1), at: end)).contains("client_stopped"))
+            #expect(!told(worker.tick(status(inFlight: 1), at: end - 0.1)).contains("abandon"))
+            // Then they are cut off, and their ends awaited for a moment.
+            #expect(told(worker.tick(status(inFlight: 1), at: end)).contains("abandon"))
+            #expect(!told(worker.tick(status(inFlight: 1), at: end + 0.05)).contains("client_stopped"))
+            #expect(told(worker.tick(status(inFlight: 1), at: end + 0.13)).contains("client_stopped"))
         }
     }
 
@@ -190,7 +194,8 @@ struct LocustWorkerTests {
         _ = worker.received(job([.init("A", 10)], at: 100), at: 1)
         #expect(told(worker.received(message("quit"), at: 2)) == ["users=0"])
         _ = worker.tick(status(inFlight: 1, ended: 5), at: 2.1)
-        #expect(told(worker.tick(status(inFlight: 1, ended: 5), at: 2.36)) == ["stats", "quit", "end quit"])
+        #expect(told(worker.tick(status(inFlight: 1, ended: 5), at: 2.31)) == ["abandon", "stats"])
+        #expect(told(worker.tick(status(inFlight: 1, ended: 5), at: 2.44)) == ["stats", "quit", "end quit"])
         #expect(told(worker.received(message("spawn"), at: 3)) == [])
     }
 
@@ -199,7 +204,9 @@ struct LocustWorkerTests {
         _ = worker.received(job([.init("A", 10)], at: 100), at: 1)
         _ = worker.received(message("stop"), at: 2)
         _ = worker.received(message("quit"), at: 3)
-        #expect(told(worker.tick(status(inFlight: 1), at: 3.4)).suffix(3) == ["stats", "quit", "end quit"])
+        _ = worker.received(message("quit"), at: 3.2)
+        #expect(told(worker.tick(status(inFlight: 1), at: 3.31)).contains("abandon"))
+        #expect(told(worker.tick(status(inFlight: 1), at: 3.45)).suffix(3) == ["stats", "quit", "end quit"])
     }
 
     @Test func `An interrupted worker reports and leaves`() {
@@ -229,10 +236,11 @@ struct LocustWorkerTests {
         _ = worker.received(message("heartbeat"), at: 2)
         #expect(!told(worker.tick(status(), at: 12)).contains("client_ready"))
         #expect(told(worker.tick(status(), at: 12.1)) == ["say", "client_ready"])
-        #expect(told(worker.tick(status(), at: 17.2)).contains("client_ready"))
-        #expect(told(worker.received(message("ack", ["index": 0]), at: 18)) == ["say", "users=0"])
+        #expect(!told(worker.tick(status(), at: 42)).contains("client_ready"))
+        #expect(told(worker.tick(status(), at: 42.2)).contains("client_ready"))
+        #expect(told(worker.received(message("ack", ["index": 0]), at: 43)) == ["say", "users=0"])
         // Its clock may be behind.
-        #expect(told(worker.received(job([.init("A", 3)], at: 50), at: 19)).contains("users=3"))
+        #expect(told(worker.received(job([.init("A", 3)], at: 50), at: 44)).contains("users=3"))
     }
 
     @Test func `A master that was only slow finds its users at work`() {
@@ -257,15 +265,54 @@ struct LocustWorkerTests {
         #expect(told(worker.received(message("ack"), at: 72)).contains("say"))
     }
 
-    @Test func `The master may ask for a new connection`() {
+    @Test func `The master may ask for a new connection, but not again and again`() {
         var worker = greeted()
         #expect(told(worker.received(message("reconnect"), at: 1)) == ["reconnect"])
+        #expect(told(worker.received(message("reconnect"), at: 2)) == [])
+        #expect(told(worker.received(message("reconnect"), at: 6)) == ["reconnect"])
+    }
+
+    @Test func `A job that follows a stop at once is done after it`() {
+        var worker = greeted()
+        _ = worker.received(job([.init("A", 10)], at: 100), at: 1)
+        _ = worker.received(message("stop"), at: 2)
+        #expect(told(worker.received(job([.init("A", 4)], at: 101), at: 2.01)) == [])
+        #expect(
+            told(worker.tick(status(), at: 2.1)).suffix(7)
+                == ["stats", "client_stopped", "client_ready", "spawning", "drop", "users=4", "spawning_complete"])
+    }
+
+    @Test func `Stops that follow each other do not put the end off`() {
+        var worker = greeted(drain: 5)
+        _ = worker.received(job([.init("A", 10)], at: 100), at: 1)
+        for step in 0..<60 { _ = worker.received(message("stop"), at: 2 + Double(step) / 10) }
+        #expect(told(worker.tick(status(inFlight: 1), at: 7.1)).contains("abandon"))
+        // A signal is stronger than a stop.
+        _ = worker.interrupt(at: 7.15)
+        #expect(told(worker.tick(status(inFlight: 1), at: 7.4)).last == "end interrupted")
+    }
+
+    @Test func `Bad jobs are told of once, and classes are limited`() {
+        var worker = greeted()
+        let many = (0...1_000).map { MessagePack.Entry(.string("class \($0)"), 1) }
+        #expect(told(worker.received(job(many, at: 100), at: 1)) == ["say"])
+        #expect(
+            told(worker.received(job([.init(.string(String(repeating: "a", count: 1_001)), 1)], at: 101), at: 1)) == [])
+        #expect(told(worker.received(job(Array(many.dropLast()), at: 102), at: 1)).contains("users=1000"))
+    }
+
+    @Test func `Times that are no numbers change nothing`() {
+        var worker = greeted()
+        #expect(told(worker.received(job([.init("A", 1)], at: .infinity), at: 1)) == ["say"])
+        _ = worker.received(job([.init("A", 1)], at: 5, stopTimeout: .double(.nan)), at: 1)
+        _ = worker.received(message("stop"), at: 2)
+        #expect(told(worker.tick(status(inFlight: 1), at: 3.1)).contains("abandon"))
     }
 
     // MARK: - Reports
 
     @Test func `A report has what Locust's entries have`() throws {
-        let counts = LiveCounts(Self.names)
+        let counts = LiveCounts(Self.names, keepsSeconds: true)
         for milliseconds in [4, 147, 3_432, 58_760] as [UInt64] {
             counts.record(request: 0, status: 200, latency: milliseconds * 1_000_000, bytes: 10, at: 0)
         }

@@ -17,7 +17,7 @@ struct PrometheusTextTests {
 
     @Test func `Counters grow, gauges are of the moment, and buckets are cumulative`() throws {
         let plan = try plan(["/a"])
-        let counts = LiveCounts(LiveNames(plan))
+        let counts = LiveCounts(LiveNames(plan), keepsSeconds: false)
         var text = PrometheusText(plan, prefix: "h2get_")
         for _ in 0..<2 {
             counts.record(request: 0, status: 200, latency: 100_000, bytes: 1, at: 0)
@@ -50,7 +50,7 @@ struct PrometheusTextTests {
 
     @Test func `Each series has a name and labels of its own, and each name is explained once`() throws {
         let plan = try plan(["/a", "/b", "/a", #"/"quoted"\"#])
-        let counts = LiveCounts(LiveNames(plan))
+        let counts = LiveCounts(LiveNames(plan), keepsSeconds: false)
         for request in 0..<4 {
             for status in [200, 404] { counts.record(request: request, status: status, latency: 1, bytes: 0, at: 0) }
             counts.record(request: request, status: 0, latency: 1, bytes: 0, at: 0, failure: "timeout")

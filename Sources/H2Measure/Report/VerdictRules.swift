@@ -259,7 +259,7 @@ struct VerdictRules {
         return Verdict(
             .warning, .errors,
             Remedies.sentence(
-                "\(grouped(connections.abandoned)) of \(grouped(connections.wanted, "connection")) could not be established "
+                "\(grouped(connections.abandoned)) of \(grouped(plan.users == nil ? plan.connections : connections.wanted, "connection")) could not be established "
                     + "again\(most), so the load was not what was asked for",
                 remedies.fewerConnections, remedies.slowerConnecting))
     }

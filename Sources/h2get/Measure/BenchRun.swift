@@ -37,7 +37,9 @@ struct BenchRun: Sendable {
         }
         if settings.isVerbose { console.say("h2get: measures \(plan.inWords)") }
         let clock = settings.alignsClock ? try await ServerClock.measure(plan).notes : nil
-        let metrics = try settings.metrics.map { try MetricsServer($0, plan, control, reader: settings.locust == nil ? 0 : 1) }
+        let metrics = try settings.metrics.map {
+            try MetricsServer($0, plan, control, reader: settings.locust == nil ? 0 : 1)
+        }
         if let metrics, !settings.isSilent { console.say("h2get: figures for Prometheus at \(metrics.url)") }
         let measuring = bench
         var result: BenchResult

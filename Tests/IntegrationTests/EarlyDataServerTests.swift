@@ -46,7 +46,12 @@ extension RealServers {
                 try await withHTTPClient(configuration: Self.configuration) { client in
                     #expect(try await client.get("\(url)/").text == "late")
                     try await client.closeAllIdle()
-                    let early = try await client.get("\(url)/")
+                    var early = try await client.get("\(url)/")
+                    // On a busy machine the first connection may have had no ticket yet.
+                    for _ in 0..<3 where early.response.connectionInfo.earlyData == .notSent {
+                        try await client.closeAllIdle()
+                        early = try await client.get("\(url)/")
+                    }
                     #expect(early.version == (port == 0 ? .http2 : .http1))
                     #expect(early.response.connectionInfo.earlyData == .accepted)
                     // nginx reports the state at the time when it handles a request, which may be after the end of the
